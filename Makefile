@@ -1,0 +1,63 @@
+# Everything a developer or a curious reader runs. Needs make and Python 3.11 or newer; uv is fetched where it is missing.
+# What stands after `##` is the help text.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format docs environment
+
+# A Python of this machine is used; none is downloaded behind your back.
+export UV_PYTHON_PREFERENCE := only-system
+# An environment that happens to be active in the calling shell is not ours to change.
+unexport VIRTUAL_ENV
+
+TOOLS := .venv-tools
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo $(TOOLS)/bin/uv)
+RUN := $(UV) run --frozen --no-sync
+
+# A user without a home (as in many containers) keeps the cache here.
+ifneq ($(shell test -w "$$HOME" && echo writable),writable)
+export UV_CACHE_DIR ?= $(CURDIR)/$(TOOLS)/cache
+endif
+
+PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$python"; break; }; done)
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: environment ## Play a real incident on this machine (ARGS=--once to end with the story)
+	$(RUN) receiver demo $(ARGS)
+
+test: environment ## Run every test (ARGS="-k webhook" for some)
+	$(RUN) pytest $(ARGS)
+
+lint: environment ## Check style, format, types and the direction of imports; changes nothing
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+	$(RUN) lint-imports
+
+format: environment ## Put the code into its format, and repair what ruff can repair
+	$(RUN) ruff format
+	$(RUN) ruff check --fix
+
+docs: environment ## Check that the documentation is true: links, rooms, states, commands
+	$(RUN) pytest tests/architecture/test_docs.py
+
+# The environment follows the lock file, to the letter. uv decides in milliseconds that nothing changed.
+environment: $(if $(findstring /,$(UV)),$(UV))
+ifeq ($(PYTHON),)
+	@echo "Receiver needs Python 3.11 or newer, and none was found on the PATH. Install one (Debian: apt install python3 python3-venv) and run make again." >&2
+	@exit 1
+endif
+	@$(UV) sync --frozen --quiet
+
+# A Python without venv or pip (Debian splits them off) is said so in one line, not in a stack trace.
+$(TOOLS)/bin/uv:
+ifneq ($(PYTHON),)
+	@echo "uv is not installed: fetching it into $(TOOLS)/"
+	@$(PYTHON) -m venv $(TOOLS) >/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments. Install its venv module (Debian: apt install python3-venv) or uv, and run make again." >&2; \
+		rm -rf $(TOOLS); exit 1; }
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check uv
+endif
