@@ -10,6 +10,12 @@ export UV_PYTHON_PREFERENCE := only-system
 # An environment that happens to be active in the calling shell is not ours to change.
 unexport VIRTUAL_ENV
 
+# Registries are trusted as this machine trusts them (a company's mirror has a certificate of its own); where the machine
+# keeps no certificates at all, uv falls back to those that it carries.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem /etc/pki/tls/certs/ca-bundle.crt),)
+export UV_SYSTEM_CERTS ?= 1
+endif
+
 TOOLS := .venv-tools
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo $(TOOLS)/bin/uv)
 RUN := $(UV) run --frozen --no-sync
@@ -17,6 +23,7 @@ RUN := $(UV) run --frozen --no-sync
 # A user without a home (as in many containers) keeps the cache here.
 ifneq ($(shell test -w "$$HOME" && echo writable),writable)
 export UV_CACHE_DIR ?= $(CURDIR)/$(TOOLS)/cache
+export PIP_NO_CACHE_DIR ?= 1
 endif
 
 PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -44,13 +51,13 @@ format: environment ## Put the code into its format, and repair what ruff can re
 docs: environment ## Check that the documentation is true: links, rooms, states, commands
 	$(RUN) pytest tests/architecture/test_docs.py
 
-# The environment follows the lock file, to the letter. uv decides in milliseconds that nothing changed.
+# The environment follows the lock file, to the letter. The first time is seen, the later ones are milliseconds.
 environment: $(if $(findstring /,$(UV)),$(UV))
 ifeq ($(PYTHON),)
 	@echo "Receiver needs Python 3.11 or newer, and none was found on the PATH. Install one (Debian: apt install python3 python3-venv) and run make again." >&2
 	@exit 1
 endif
-	@$(UV) sync --frozen --quiet
+	@$(UV) sync --frozen $(if $(wildcard .venv),--quiet)
 
 # A Python without venv or pip (Debian splits them off) is said so in one line, not in a stack trace.
 $(TOOLS)/bin/uv:
