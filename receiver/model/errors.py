@@ -2,7 +2,8 @@
 
 One root, one family for each border to the outside. A family exists so that its caller can decide between two things
 only: try again later (`retryable`), or tell a person. Errors of drivers and SDKs are translated where they cross the
-border and never travel further; what is raised here is written for the person on call: what happened, to what, what to do.
+border and never travel further; what is raised here is written for the person on call: what happened, to what, what to
+do.
 """
 
 from datetime import timedelta

@@ -1,0 +1,172 @@
+"""An alert as Alertmanager tells it, and how what we know of an occurrence changes with each telling.
+
+An *occurrence* is one uninterrupted firing of one series: (`fingerprint`, `starts_at`). Alertmanager delivers at least
+once and in any order, so every change below is legal in every state; `docs/states.md` draws the machine.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final, NewType
+
+Fingerprint = NewType("Fingerprint", str)
+"""Alertmanager's own hash over all labels: 16 hex digits, the same in every episode, receiver and peer."""
+
+REFIRE_AFTER: Final = timedelta(minutes=10)
+"""A firing received longer after the delivered resolve than this is believed; until then it is a straggler."""
+
+
+class AlertStatus(Enum):
+    """Whether the condition behind an occurrence holds."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One alert of one delivery.
+
+    Attributes:
+        fingerprint: Alertmanager's hash over the labels.
+        status: What this delivery says of it.
+        labels: All labels, names and values as sent; hostile input.
+        annotations: All annotations; hostile input, without NUL characters.
+        starts_at: Start of the occurrence, aware, UTC, truncated to microseconds.
+        starts_at_text: The same as the sender wrote it, with its nanoseconds.
+        ends_at: End of the occurrence; None while it fires.
+        generator_url: Link to the expression, possibly empty.
+    """
+
+    fingerprint: Fingerprint
+    status: AlertStatus
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    starts_at: datetime
+    starts_at_text: str
+    ends_at: datetime | None
+    generator_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One webhook message of Alertmanager, parsed; `body` keeps it byte for byte."""
+
+    received_at: datetime
+    receiver: str
+    group_key: str
+    group_labels: Mapping[str, str]
+    external_url: str
+    truncated_alerts: int
+    alerts: tuple[Alert, ...]
+    body: bytes
+
+
+class Change(Enum):
+    """What one telling changed about an occurrence."""
+
+    FIRED = "fired"
+    """First heard of, firing."""
+    REPEATED = "repeated"
+    """Said again; only the time of the last telling moves."""
+    REWORDED = "reworded"
+    """Still firing, with other annotations."""
+    RESOLVED = "resolved"
+    """Alertmanager says that it is over; final against late or repeated deliveries."""
+    RESOLVED_FIRST = "resolved_first"
+    """First heard of when it was over already."""
+    LATE = "late"
+    """A firing that was overtaken by its own resolve; recorded, nothing reopened."""
+    REFIRED = "refired"
+    """A firing so long after the resolve, or after a mere inference, that it is believed: firing again."""
+    CONFIRMED = "confirmed"
+    """Alertmanager now says itself what had only been inferred."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What is known of an occurrence after all tellings so far.
+
+    Attributes:
+        status: Firing or resolved.
+        inferred: Resolved by our own reasoning, not by a delivery.
+        annotations: The newest wording.
+        ends_at: When it ended; None while it fires.
+        first_seen_at: Receipt of the first telling.
+        last_seen_at: Receipt of the newest telling.
+        resolved_seen_at: Receipt of the newest resolve.
+        deliveries: How many tellings there were.
+    """
+
+    status: AlertStatus
+    inferred: bool
+    annotations: Mapping[str, str]
+    ends_at: datetime | None
+    first_seen_at: datetime
+    last_seen_at: datetime
+    resolved_seen_at: datetime | None
+    deliveries: int
+
+
+def observe(standing: Standing | None, alert: Alert, at: datetime) -> tuple[Standing, Change]:
+    """Say what is known of an occurrence after it was told once more.
+
+    Args:
+        standing: What was known before; None when this is the first telling.
+        alert: What is told.
+        at: When it was received.
+    """
+    if standing is None:
+        return _first(alert, at)
+    heard = replace(
+        standing,
+        last_seen_at=max(standing.last_seen_at, at),
+        first_seen_at=min(standing.first_seen_at, at),
+        deliveries=standing.deliveries + 1,
+    )
+    if alert.status is AlertStatus.RESOLVED:
+        return _resolve(heard, alert, at)
+    if standing.status is AlertStatus.FIRING:
+        if alert.annotations == standing.annotations:
+            return heard, Change.REPEATED
+        return replace(heard, annotations=alert.annotations), Change.REWORDED
+    return _fire_again(heard, alert, at)
+
+
+def _first(alert: Alert, at: datetime) -> tuple[Standing, Change]:
+    over = alert.status is AlertStatus.RESOLVED
+    standing = Standing(
+        status=alert.status,
+        inferred=False,
+        annotations=alert.annotations,
+        ends_at=alert.ends_at if over else None,
+        first_seen_at=at,
+        last_seen_at=at,
+        resolved_seen_at=at if over else None,
+        deliveries=1,
+    )
+    return standing, Change.RESOLVED_FIRST if over else Change.FIRED
+
+
+def _resolve(heard: Standing, alert: Alert, at: datetime) -> tuple[Standing, Change]:
+    over = replace(
+        heard,
+        status=AlertStatus.RESOLVED,
+        inferred=False,
+        ends_at=alert.ends_at,
+        resolved_seen_at=max(at, heard.resolved_seen_at or at),
+    )
+    if heard.status is AlertStatus.FIRING:
+        return replace(over, annotations=alert.annotations), Change.RESOLVED
+    return over, Change.CONFIRMED if heard.inferred else Change.REPEATED
+
+
+def _fire_again(heard: Standing, alert: Alert, at: datetime) -> tuple[Standing, Change]:
+    resolved_at = heard.resolved_seen_at
+    if not heard.inferred and resolved_at is not None and at - resolved_at <= REFIRE_AFTER:
+        return heard, Change.LATE
+    return (
+        replace(heard, status=AlertStatus.FIRING, inferred=False, ends_at=None, annotations=alert.annotations),
+        Change.REFIRED,
+    )

@@ -1,0 +1,101 @@
+"""A message to people: what is said, to which place, and what became of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from receiver.model.finding import Finding
+from receiver.model.incident import Incident, Occurrence
+from receiver.model.remediation import Decision, Run
+
+
+class Place(Enum):
+    """Where messages go."""
+
+    SLACK = "slack"
+    PAGERDUTY = "pagerduty"
+    CONSOLE = "console"
+    """The service's own log: where a place that is not configured would have been told."""
+
+
+class Act(Enum):
+    """What a message does at its place."""
+
+    POST = "post"
+    """Slack, console: begin the incident's one message."""
+    UPDATE = "update"
+    """Slack: say anew what the one message says."""
+    REPLY = "reply"
+    """Slack: add to the story in its thread."""
+    TRIGGER = "trigger"
+    """PagerDuty: wake somebody."""
+    RESOLVE = "resolve"
+    """PagerDuty: it is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A message that is to be sent.
+
+    Attributes:
+        address: Slack channel, or name of the PagerDuty service key; empty for the default one.
+        key: Equal keys are one message, ever: the same cause cannot speak twice.
+        payload: What the place's client takes, as JSON values.
+        cause: Why it is said, for the timeline.
+    """
+
+    place: Place
+    address: str
+    act: Act
+    key: str
+    payload: Mapping[str, Any]
+    cause: str
+
+
+class MessageState(Enum):
+    """What became of a message."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    DEAD = "dead"
+    """Refused for good, or tried for a day in vain; a person may replay it."""
+    SUPERSEDED = "superseded"
+    """An update that a later one overtook before it was sent."""
+    SHADOWED = "shadowed"
+    """Decided and recorded, not sent: the service runs in shadow mode."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A draft that is recorded, with its fate.
+
+    Attributes:
+        attempts: How often it was tried.
+        due_at: When it is tried next; None once it has ended.
+        answer: What the place answered, as JSON values (Slack: `channel_id`, `ts`).
+    """
+
+    id: int
+    incident_id: int
+    draft: Draft
+    state: MessageState
+    attempts: int
+    created_at: datetime
+    due_at: datetime | None
+    sent_at: datetime | None
+    error: str
+    answer: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """All that is known of an incident when somebody is to be told about it."""
+
+    incident: Incident
+    alerts: Sequence[Occurrence]
+    findings: Sequence[Finding]
+    decisions: Sequence[Decision]
+    runs: Sequence[Run]
+    messages: Sequence[Message]
