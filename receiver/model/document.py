@@ -5,7 +5,7 @@ Settings and playbooks are read by this one module, so that both speak of errors
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from typing import Any, Final, TypeVar
 
@@ -69,28 +69,20 @@ class Document:
         """Make an error about a place in this document."""
         return DocumentError(reason, file=self.file, line=self.line(path))
 
-    def decode(self, wanted: type[T], *, hook: Callable[[type, Any], Any] | None = None) -> T:
+    def decode(self, wanted: type[T]) -> T:
         """Turn the document into a typed noun.
 
         Args:
-            wanted: A msgspec struct.
-            hook: Decodes types that this module does not know.
+            wanted: A msgspec struct; its fields may be durations and matchers too.
 
         Raises:
             DocumentError: An unknown key, a wrong type or a value out of range, with its line and the nearest right
                 name.
         """
-        return decode(self, self.value, wanted, hook=hook)
+        return decode(self, self.value, wanted)
 
 
-def decode(
-    document: Document,
-    value: object,
-    wanted: type[T],
-    *,
-    at: Path = (),
-    hook: Callable[[type, Any], Any] | None = None,
-) -> T:
+def decode(document: Document, value: object, wanted: type[T], *, at: Path = ()) -> T:
     """Decode a part of a document, found at a path in it; see `Document.decode`."""
 
     def decode_scalar(kind: type, given: Any) -> Any:
@@ -98,9 +90,9 @@ def decode(
             if not isinstance(given, str):
                 raise ValueError(f"expected text, found {given!r}; put it into quotes")
             return kind.parse(given)
-        if hook is not None:
-            return hook(kind, given)
-        raise TypeError(f"{kind.__name__} cannot be written in a document")
+        if issubclass(kind, str) and isinstance(given, str):
+            return kind(given)
+        raise ValueError(f"expected {kind.__name__}, found another type")
 
     try:
         return msgspec.convert(value, wanted, dec_hook=decode_scalar)

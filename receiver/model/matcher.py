@@ -2,9 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
 from typing import Final
 
 # Grammar: Alertmanager's pkg/labels matcher syntax; label names may be any UTF-8 when quoted (0.27 and newer).
@@ -25,13 +23,29 @@ class Operator(Enum):
     NOT_REGEX = "!~"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Matcher:
-    """One condition on one label; an absent label counts as empty, as in Alertmanager."""
+_REGEX: Final = frozenset({Operator.REGEX, Operator.NOT_REGEX})
 
-    name: str
-    operator: Operator
-    value: str
+
+class Matcher:
+    """One condition on one label; an absent label counts as empty, as in Alertmanager.
+
+    Args:
+        name: Label name; any UTF-8.
+        operator: How the value is compared.
+        value: Text, or an RE2-like expression that must match the whole value.
+
+    Raises:
+        ValueError: The expression is none.
+    """
+
+    def __init__(self, *, name: str, operator: Operator, value: str) -> None:
+        self.name = name
+        self.operator = operator
+        self.value = value
+        try:
+            self._pattern = re.compile(value) if operator in _REGEX else None
+        except re.error as error:
+            raise ValueError(f"{value!r} is not a regular expression: {error}") from error
 
     @classmethod
     def parse(cls, text: str) -> "Matcher":
@@ -47,25 +61,22 @@ class Matcher:
             )
         name = found["name"] or _unescape(found["quoted_name"] or "")
         value = found["bare"] if found["quoted"] is None else _unescape(found["quoted"])
-        matcher = cls(name=name, operator=Operator(found["operator"]), value=value)
-        try:
-            matcher.pattern.pattern  # noqa: B018 - compiled here so that a broken one is refused where it is written
-        except re.error as error:
-            raise ValueError(f"{text!r}: {value!r} is not a regular expression: {error}") from error
-        return matcher
+        return cls(name=name, operator=Operator(found["operator"]), value=value)
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Answer whether the labels meet the condition."""
         value = labels.get(self.name, "")
-        if self.operator in {Operator.EQUAL, Operator.NOT_EQUAL}:
-            return (value == self.value) is (self.operator is Operator.EQUAL)
-        return (self.pattern.fullmatch(value) is not None) is (self.operator is Operator.REGEX)
+        met = value == self.value if self._pattern is None else self._pattern.fullmatch(value) is not None
+        return met is (self.operator in {Operator.EQUAL, Operator.REGEX})
 
-    @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        """The value as an anchored regular expression."""
-        regex = self.operator in {Operator.REGEX, Operator.NOT_REGEX}
-        return re.compile(self.value if regex else re.escape(self.value))
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Matcher) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __repr__(self) -> str:
+        return f"Matcher({self!s})"
 
     def __str__(self) -> str:
         escaped = self.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

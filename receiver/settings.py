@@ -1,0 +1,336 @@
+"""One typed tree of settings. Read once, by the command line, and handed down in parts.
+
+Each field says its unit and why its default is what it is. A secret `x` has a sibling `x_file`, which is read again
+whenever the file changes; neither is ever printed. Importing this module reads nothing.
+"""
+
+import json
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from receiver.model.document import Document, decode
+from receiver.model.duration import Duration
+from receiver.model.errors import DocumentError, SettingsError
+from receiver.model.incident import LabelNames
+from receiver.model.matcher import Matcher
+from receiver.model.remediation import Mode
+
+ENVIRONMENT_PREFIX: Final = "RECEIVER_"
+
+
+class Hidden(str):
+    """Text that never shows itself: not in a repr, a log line, an error or a page."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def reveal(self) -> str:
+        """Give the text to whoever sends it to its own place."""
+        return str.__str__(self)
+
+
+class Secret:
+    """A secret that is given in place or kept in a file.
+
+    Args:
+        value: The secret itself, or None.
+        file: A file whose first line it is; read again when the file's modification time changes.
+        name: The setting's name, for errors.
+    """
+
+    def __init__(self, value: Hidden | None, file: str | None, *, name: str) -> None:
+        self._value = value
+        self._file = Path(file) if file else None
+        self._name = name
+        self._read_at: tuple[int, int] | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether the configuration names it at all."""
+        return self._value is not None or self._file is not None
+
+    def reveal(self) -> str:
+        """Read the secret.
+
+        Raises:
+            SettingsError: It is not configured, or its file cannot be read or is empty.
+        """
+        if self._file is not None:
+            self._reread(self._file)
+        if self._value is None:
+            raise SettingsError(f"{self._name} is not configured: set {self._name} or {self._name}_file")
+        return self._value.reveal()
+
+    def _reread(self, file: Path) -> None:
+        try:
+            stat = file.stat()
+            if self._read_at == (stat.st_mtime_ns, stat.st_size):
+                return
+            text = file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{self._name}_file: {file} cannot be read: {error}") from error
+        if not text:
+            raise SettingsError(f"{self._name}_file: {file} is empty; it must hold the secret on one line")
+        self._value, self._read_at = Hidden(text), (stat.st_mtime_ns, stat.st_size)
+
+    def __repr__(self) -> str:
+        return f"Secret({self._name})"
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A branch of the tree."""
+
+
+class Database(_Part, frozen=True):
+    """Where everything is kept."""
+
+    url: Hidden | None = None
+    """`postgresql://...` of Postgres 15 or newer; without it an embedded Postgres runs in `data_dir`."""
+    url_file: str | None = None
+    migrate: bool = True
+    """Whether `serve` brings the schema to the newest version; false where a Job does it."""
+    connections: int = 12
+    """Most connections of one process: eight jobs at once, the door, the pages and the listener."""
+
+    @property
+    def secret(self) -> Secret:
+        """The connection string."""
+        return Secret(self.url, self.url_file, name="database.url")
+
+
+class Server(_Part, frozen=True):
+    """Where the service listens."""
+
+    host: str = "127.0.0.1"
+    """Loopback unless tokens are configured: an open door to the cluster is never a default."""
+    port: int = 8080
+    public_url: str | None = None
+    """How people reach it, for links in messages."""
+    body_limit: int = 16 * 1024 * 1024
+    """Bytes of one delivery. A thousand alerts are 0.6 MB; a body over the limit is 413, which is not tried again."""
+
+
+class Token(_Part, frozen=True):
+    """Who may knock, and as what."""
+
+    name: str
+    role: Literal["ingest", "viewer", "operator", "admin"]
+    token: Hidden | None = None
+    token_file: str | None = None
+
+    @property
+    def secret(self) -> Secret:
+        """The token itself."""
+        return Secret(self.token, self.token_file, name=f"auth.tokens[{self.name}].token")
+
+
+class Auth(_Part, frozen=True):
+    """Who may do what."""
+
+    tokens: tuple[Token, ...] = ()
+    """Without any, the service answers on loopback only."""
+
+
+class Kubernetes(_Part, frozen=True):
+    """The cluster whose workflows are looked after."""
+
+    kubeconfig: str | None = None
+    """A kubeconfig file; null means the in-cluster account only, never the ambient file of whoever starts it."""
+    context: str | None = None
+    """Named explicitly whenever a kubeconfig is: the current context is not a decision."""
+    namespaces: tuple[str, ...] = ()
+    """Where playbooks may act; `["*"]` means all. Empty means none: nothing is touched by default."""
+    timeout: Duration = Duration(seconds=10)
+    """Of one request. A frozen API server answers nothing for ever."""
+
+    def allows(self, namespace: str) -> bool:
+        """Answer whether playbooks may act in a namespace."""
+        return "*" in self.namespaces or namespace in self.namespaces
+
+
+class WorkflowLabels(_Part, frozen=True):
+    """Which labels of an alert mean what; the first that is there counts."""
+
+    cluster: tuple[str, ...] = ("cluster",)
+    workflow: tuple[str, ...] = ("workflow_name", "workflow", "name")
+    namespace: tuple[str, ...] = ("namespace",)
+    agent: tuple[str, ...] = ("agent_type", "agent")
+
+    @property
+    def names(self) -> LabelNames:
+        """The same as the model's noun."""
+        return LabelNames(cluster=self.cluster, namespace=self.namespace, workflow=self.workflow, agent=self.agent)
+
+
+class Argo(_Part, frozen=True):
+    """Argo's own addresses."""
+
+    ui_url: str | None = None
+    """Base of Argo's web page, for links."""
+
+
+class Slack(_Part, frozen=True):
+    """Where people talk."""
+
+    bot_token: Hidden | None = None
+    bot_token_file: str | None = None
+    api_url: str = "https://slack.com/api/"
+    channel: str = "#taskmaster-alerts"
+    timeout: Duration = Duration(seconds=30)
+
+    @property
+    def secret(self) -> Secret:
+        """The bot token."""
+        return Secret(self.bot_token, self.bot_token_file, name="slack.bot_token")
+
+
+class PagerDuty(_Part, frozen=True):
+    """Where people are woken."""
+
+    routing_key: Hidden | None = None
+    routing_key_file: str | None = None
+    events_url: str = "https://events.pagerduty.com"
+    timeout: Duration = Duration(seconds=30)
+
+    @property
+    def secret(self) -> Secret:
+        """The integration key."""
+        return Secret(self.routing_key, self.routing_key_file, name="pagerduty.routing_key")
+
+
+class Route(_Part, frozen=True):
+    """Who is told about which incidents; the first route that matches wins."""
+
+    matchers: tuple[Matcher, ...]
+    to: tuple[Literal["slack", "pagerduty"], ...]
+
+
+class PlaybookMode(_Part, frozen=True):
+    """How far one shipped playbook may go here; going live is one word."""
+
+    mode: Mode
+
+
+class Incidents(_Part, frozen=True):
+    """How alerts become stories."""
+
+    linger: Duration = Duration(minutes=5)
+    """An incident whose alerts are resolved stays open this long, so that flapping is one story."""
+
+
+class Settings(_Part, frozen=True):
+    """The whole tree."""
+
+    data_dir: str = ".receiver"
+    """Folder of the embedded Postgres and of what else must outlive the process."""
+    database: Database = Database()
+    server: Server = Server()
+    auth: Auth = Auth()
+    kubernetes: Kubernetes = Kubernetes()
+    workflow_labels: WorkflowLabels = WorkflowLabels()
+    argo: Argo = Argo()
+    slack: Slack = Slack()
+    pagerduty: PagerDuty = PagerDuty()
+    routes: tuple[Route, ...] = (
+        Route(matchers=(Matcher.parse('severity="critical"'),), to=("pagerduty", "slack")),
+        Route(matchers=(), to=("slack",)),
+    )
+    playbooks: str | tuple[dict[str, Any], ...] | dict[str, PlaybookMode] | None = None
+    """Null means the shipped ones, in dry run; a mapping sets the mode of shipped ones by name; text is a folder of
+    `*.yaml`; a list holds playbooks in place."""
+    incidents: Incidents = Incidents()
+    mask: tuple[str, ...] = ()
+    """Regular expressions of what is masked in log lines, beside the built-in ones for tokens and passwords."""
+
+
+def read_settings(file: Path | None, environment: Mapping[str, str]) -> Settings:
+    """Read the settings of this process.
+
+    Args:
+        file: The file that was named on the command line; else `RECEIVER_CONFIG`, else `./receiver.yaml` where it
+            exists, else the defaults.
+        environment: The environment, of which `RECEIVER_...` overrides single values.
+
+    Raises:
+        SettingsError: The file is not there.
+        DocumentError: A value was refused; it names file and line, or the variable.
+    """
+    document = _document(file, environment)
+    settings = document.decode(Settings)
+    value = document.value
+    for name, path in _overrides(environment):
+        value, settings = _override(value, name, path, environment[name])
+    return settings
+
+
+def check_exposure(settings: Settings) -> None:
+    """Refuse to open an unguarded door to other machines.
+
+    Raises:
+        SettingsError: The service would listen beyond loopback without any token.
+    """
+    if not settings.auth.tokens and not is_loopback(settings.server.host):
+        raise SettingsError(
+            f"server.host is {settings.server.host}, but auth.tokens is empty: without tokens the service answers on "
+            "loopback only. Add a token for each role that is needed, or set server.host to 127.0.0.1."
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Answer whether only this machine can reach a host."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _document(file: Path | None, environment: Mapping[str, str]) -> Document:
+    named = file or (Path(environment["RECEIVER_CONFIG"]) if environment.get("RECEIVER_CONFIG") else None)
+    path = named or Path("receiver.yaml")
+    if named is None and not path.exists():
+        return Document("", file="defaults")
+    try:
+        return Document(path.read_text(encoding="utf-8"), file=str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"configuration file {path} cannot be read: {error}") from error
+
+
+def _overrides(environment: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    """Find the variables that override a setting, with the path of each; others that begin alike are not ours."""
+    branches = {field.encode_name for field in msgspec.structs.fields(Settings)}
+    found = []
+    for name in sorted(environment):
+        path = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+        if name.startswith(ENVIRONMENT_PREFIX) and (len(path) > 1 or path[0] in branches):
+            found.append((name, path))
+    return found
+
+
+def _override(value: object, name: str, path: list[str], text: str) -> tuple[object, Settings]:
+    variable = Document("", file=f"environment variable {name}")
+    as_text = _replaced(value, path, text)
+    try:
+        return as_text, decode(variable, as_text, Settings)
+    except DocumentError as refusal:
+        try:
+            as_json = _replaced(value, path, json.loads(text))
+        except ValueError:
+            raise refusal from None
+        return as_json, decode(variable, as_json, Settings)
+
+
+def _replaced(value: object, path: list[str], leaf: object) -> object:
+    if not path:
+        return leaf
+    branch = dict(value) if isinstance(value, Mapping) else {}
+    branch[path[0]] = _replaced(branch.get(path[0]), path[1:], leaf)
+    return branch
