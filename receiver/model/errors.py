@@ -68,6 +68,63 @@ class ClusterError(ReceiverError):
     """The Kubernetes API refused or failed."""
 
 
+class ClusterUnreachable(ClusterError):
+    """No answer came from the Kubernetes API, so a change may or may not have taken effect. Look before repeating it."""
+
+    retryable = True
+
+
+class ClusterBusy(ClusterError):
+    """The Kubernetes API answered that it cannot at the moment; nothing took effect.
+
+    Args:
+        message: What happened, without any secret.
+        retry_after: How long it asked to wait, where it did.
+    """
+
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unauthorized(ClusterError):
+    """The Kubernetes API does not accept our token. Renew it."""
+
+
+class Forbidden(ClusterError):
+    """The cluster does not allow us this. Grant the right that is named, or do without."""
+
+
+class NotFound(ClusterError):
+    """The object is not there (any more)."""
+
+
+class AlreadyExists(ClusterError):
+    """Another object has that name, and it is not the one that we meant to create."""
+
+
+class Conflict(ClusterError):
+    """The object changed since it was read. Read it again and decide again."""
+
+
+class PreconditionFailed(ClusterError):
+    """The object of that name is not the one that was meant: it was deleted and created anew. Nothing was changed."""
+
+
+class WorkflowFinished(ClusterError):
+    """The workflow had already ended, so there is nothing to terminate. Nothing was changed."""
+
+
+class LogUnreadable(ClusterError):
+    """The container has no log to show (yet)."""
+
+
+class RequestRefused(ClusterError):
+    """The Kubernetes API calls the request itself wrong. Repeating it will not help."""
+
+
 class SlackError(ReceiverError):
     """Slack refused or failed.
 
@@ -83,6 +140,21 @@ class SlackError(ReceiverError):
         self.retry_after = retry_after
 
 
+class SlackBlocksRefused(SlackError):
+    """Slack refused the blocks of a message. The same text without blocks may be accepted: try that once."""
+
+
+class SlackMessageGone(SlackError):
+    """The message to be changed or answered is not there any more, or not ours to change. Post a new one."""
+
+
+class SlackAnswerLost(SlackError):
+    """No usable answer came back, so the message may stand in the channel or may not. Look before posting again."""
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(message, retryable=True, retry_after=retry_after)
+
+
 class PagerDutyError(ReceiverError):
     """PagerDuty refused or failed.
 
@@ -96,3 +168,16 @@ class PagerDutyError(ReceiverError):
         super().__init__(message)
         self.retryable = retryable
         self.retry_after = retry_after
+
+
+class PagerDutyEventInvalid(PagerDutyError):
+    """An event was not sent, since PagerDuty could only refuse it: it is too long or lacks a required part.
+
+    Args:
+        message: What happened, without any secret.
+        part: The field that is wrong, such as `payload.summary`; `body` for the event as a whole.
+    """
+
+    def __init__(self, message: str, *, part: str) -> None:
+        super().__init__(message)
+        self.part = part
