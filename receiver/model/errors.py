@@ -69,7 +69,7 @@ class ClusterError(ReceiverError):
 
 
 class ClusterUnreachable(ClusterError):
-    """No answer came from the Kubernetes API, so a change may or may not have taken effect. Look before repeating it."""
+    """No answer came from the Kubernetes API, so a change may have taken effect. Look before repeating it."""
 
     retryable = True
 
