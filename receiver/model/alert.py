@@ -170,3 +170,21 @@ def _fire_again(heard: Standing, alert: Alert, at: datetime) -> tuple[Standing, 
         replace(heard, status=AlertStatus.FIRING, inferred=False, ends_at=None, annotations=alert.annotations),
         Change.REFIRED,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What became of a delivery once it was durable: its number, and how many of its alerts said what.
+
+    Attributes:
+        new: First heard of, firing.
+        updated: Known, and changed: reworded or firing again.
+        repeated: Nothing new.
+        resolved: Over, first heard of now.
+    """
+
+    webhook_id: int
+    new: int
+    updated: int
+    repeated: int
+    resolved: int

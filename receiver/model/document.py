@@ -39,6 +39,7 @@ class Document:
 
     def __init__(self, text: str, *, file: str) -> None:
         self.file = file
+        self.text = text
         try:
             self._root: Any = YAML(typ="rt").load(StringIO(text))
         except MarkedYAMLError as error:

@@ -130,6 +130,9 @@ class Run:
     """One remediation from its decision to its outcome.
 
     Attributes:
+        confirm: The playbook's condition for its first effect, in CEL; empty when it has none.
+        escalate: Whether its failure wakes somebody.
+        hold_until: Until when messages about the incident wait for it; None when they do not.
         steps: The playbook's steps as they were when the run began, as JSON values.
         cursor: Index of the step that is next; the compare-and-swap of every tick is on it.
         vars: What steps left for later ones, as JSON values (`workflow`: the run that is now watched).
@@ -148,6 +151,9 @@ class Run:
     state: RunState
     outcome: Outcome | None
     reason: str
+    confirm: str
+    escalate: bool
+    hold_until: datetime | None
     steps: Sequence[Mapping[str, Any]]
     cursor: int
     vars: Mapping[str, Any]

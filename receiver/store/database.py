@@ -1,0 +1,111 @@
+"""One pool of connections, shared by SQLAlchemy, by the named statements and by the queue."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, Final
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from receiver.model.errors import StoreError, StoreUnavailable
+
+Transaction = AsyncConnection
+"""An open transaction; made by `Database.transaction` and handed to the other functions of this room."""
+
+Pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
+
+_PATIENCE: Final = timedelta(seconds=5)
+"""How long to wait for a connection: Alertmanager waits longer, a person does not."""
+
+_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+class Database:
+    """Postgres, opened once by the command line and handed down.
+
+    Opening does not wait for the server: a service that starts while Postgres is away receives all the same, and each
+    use says `StoreUnavailable` until it answers.
+    """
+
+    def __init__(self, url: str, *, connections: int) -> None:
+        self._url = url
+        self.pool: Pool = AsyncConnectionPool(
+            url,
+            min_size=1,
+            max_size=connections,
+            open=False,
+            timeout=_PATIENCE.total_seconds(),
+            close_returns=True,
+            kwargs={"connect_timeout": 5, "options": "-c timezone=UTC", "application_name": "receiver"},
+        )
+        self._engine: AsyncEngine = create_async_engine(
+            "postgresql+psycopg://",
+            poolclass=NullPool,
+            async_creator=self.pool.getconn,
+            json_serializer=to_json,
+        )
+
+    async def open(self) -> None:
+        """Start the pool; connections follow when the server answers."""
+        await self.pool.open(wait=False)
+
+    async def close(self) -> None:
+        """Give all connections back to the server."""
+        await self._engine.dispose()
+        await self.pool.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Open a transaction: committed at the end, rolled back on any error.
+
+        Raises:
+            StoreUnavailable: The server does not answer, or went away in the middle; nothing was committed, unless it
+                went away during the commit itself, which the caller must expect.
+            StoreError: The server refused.
+        """
+        with translated():
+            async with self._engine.begin() as transaction:
+                yield transaction
+
+    async def ping(self) -> None:
+        """Ask the server for an answer.
+
+        Raises:
+            StoreUnavailable: There is none.
+        """
+        with translated():
+            async with self.pool.connection() as connection:
+                await connection.execute("select 1")
+
+
+class translated:  # noqa: N801 - reads as a word of its with-statement
+    """Turns what drivers raise into this room's errors, at the border."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(cause, PoolTimeout):
+            raise StoreUnavailable(
+                "Postgres gave no connection in time; look whether it runs and accepts more"
+            ) from error
+        if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+            raise StoreUnavailable(f"Postgres does not answer: {_first_line(cause)}") from error
+        if isinstance(cause, psycopg.Error):
+            raise StoreError(f"Postgres refused: {_first_line(cause)}") from error
+
+
+def to_json(value: object) -> str:
+    """Write JSON that Postgres can hold: the NUL escape, which jsonb refuses, becomes U+FFFD."""
+    return _NUL.sub(r"\1\\ufffd", json.dumps(value, ensure_ascii=True, separators=(",", ":")))
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,320 @@
+"""The tables, as they are declared; a test compares them with what the migrations make.
+
+Occurrences and the timeline are partitioned by month, with a default partition for absurd times. Postgres wants the
+partition key in every unique key, hence their composite primary keys; nothing refers to them by foreign key.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Index, LargeBinary, MetaData, PrimaryKeyConstraint, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+
+class CleanText(TypeDecorator[str]):
+    """Text that Postgres can hold: NUL, which it refuses, becomes U+FFFD."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Replace what Postgres refuses."""
+        return value if value is None else value.replace("\x00", "\ufffd")
+
+
+class Table(DeclarativeBase):
+    """All tables of ours; procrastinate's come from its own schema."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+            "uq": "%(table_name)s_%(column_0_N_name)s_key",
+            "pk": "%(table_name)s_pkey",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's name
+        datetime: DateTime(timezone=True),
+        str: CleanText,
+        int: BigInteger,
+        dict[str, Any]: JSONB,
+        list[Any]: JSONB,
+        bytes: LargeBinary,
+    }
+
+
+class DeliveryRow(Table):
+    """A webhook message, byte for byte."""
+
+    __tablename__ = "deliveries"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    received_at: Mapped[datetime] = mapped_column(index=True)
+    receiver: Mapped[str]
+    group_key: Mapped[str]
+    external_url: Mapped[str]
+    truncated_alerts: Mapped[int]
+    alerts: Mapped[int]
+    body: Mapped[bytes]
+
+
+class DeadLetterRow(Table):
+    """A body that could not be understood."""
+
+    __tablename__ = "dead_letters"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    received_at: Mapped[datetime] = mapped_column(index=True)
+    reason: Mapped[str]
+    place: Mapped[str]
+    body: Mapped[bytes]
+
+
+class OccurrenceRow(Table):
+    """One uninterrupted firing of one series."""
+
+    __tablename__ = "alerts"
+
+    id: Mapped[int] = mapped_column(server_default=text("nextval('alerts_id_seq')"))
+    fingerprint: Mapped[str]
+    starts_at: Mapped[datetime]
+    starts_at_text: Mapped[str]
+    status: Mapped[str]
+    inferred: Mapped[bool]
+    ends_at: Mapped[datetime | None]
+    alertname: Mapped[str]
+    severity: Mapped[str]
+    cluster: Mapped[str]
+    namespace: Mapped[str]
+    workflow: Mapped[str]
+    agent: Mapped[str]
+    labels: Mapped[dict[str, Any]]
+    annotations: Mapped[dict[str, Any]]
+    generator_url: Mapped[str]
+    group_key: Mapped[str]
+    receiver: Mapped[str]
+    first_seen_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
+    resolved_seen_at: Mapped[datetime | None]
+    deliveries: Mapped[int]
+    firings: Mapped[int]
+    incident_id: Mapped[int | None]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("starts_at", "id"),
+        Index("alerts_fingerprint_starts_at_key", "fingerprint", "starts_at", unique=True),
+        Index("alerts_alertname_starts_at_id_idx", "alertname", "starts_at", "id"),
+        Index("alerts_namespace_workflow_starts_at_id_idx", "namespace", "workflow", "starts_at", "id"),
+        Index("alerts_incident_id_idx", "incident_id"),
+        Index("alerts_firing_idx", "starts_at", "id", postgresql_where=text("status = 'firing'")),
+        Index("alerts_labels_idx", "labels", postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}),
+        {"postgresql_partition_by": "RANGE (starts_at)"},
+    )
+
+
+class IncidentRow(Table):
+    """One story."""
+
+    __tablename__ = "incidents"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str]
+    state: Mapped[str]
+    cluster: Mapped[str]
+    namespace: Mapped[str]
+    workflow: Mapped[str]
+    agent: Mapped[str]
+    title: Mapped[str]
+    severity: Mapped[str]
+    opened_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+    quiet_since: Mapped[datetime | None]
+    firing: Mapped[int]
+    flaps: Mapped[int]
+    previous_id: Mapped[int | None]
+    lineage: Mapped[str] = mapped_column(server_default="")
+    acknowledged_by: Mapped[str] = mapped_column(server_default="")
+    look_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("incidents_open_key", "key", unique=True, postgresql_where=text("state = 'open'")),
+        Index("incidents_key_id_idx", "key", "id"),
+        Index("incidents_quiet_idx", "quiet_since", postgresql_where=text("state = 'open'")),
+        Index("incidents_look_idx", "look_at", postgresql_where=text("look_at is not null")),
+        Index("incidents_lineage_idx", "lineage", postgresql_where=text("lineage <> ''")),
+    )
+
+
+class EventRow(Table):
+    """One line of the timeline; never changed."""
+
+    __tablename__ = "timeline"
+
+    id: Mapped[int] = mapped_column(server_default=text("nextval('timeline_id_seq')"))
+    at: Mapped[datetime]
+    kind: Mapped[str]
+    text: Mapped[str]
+    incident_id: Mapped[int | None]
+    alert_id: Mapped[str | None]
+    run_id: Mapped[int | None]
+    detail: Mapped[dict[str, Any]]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("at", "id"),
+        Index("timeline_incident_id_at_id_idx", "incident_id", "at", "id"),
+        Index("timeline_alert_id_at_id_idx", "alert_id", "at", "id"),
+        {"postgresql_partition_by": "RANGE (at)"},
+    )
+
+
+class FindingRow(Table):
+    """What one source said about an incident when it was looked at."""
+
+    __tablename__ = "findings"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    incident_id: Mapped[int]
+    at: Mapped[datetime]
+    source: Mapped[str]
+    state: Mapped[str]
+    summary: Mapped[str]
+    detail: Mapped[dict[str, Any]]
+    took: Mapped[timedelta]
+
+    __table_args__ = (Index("findings_incident_id_source_id_idx", "incident_id", "source", "id"),)
+
+
+class PlaybookRow(Table):
+    """A playbook as the pipeline last loaded it, for pages that only read rows."""
+
+    __tablename__ = "playbooks"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[str]
+    mode: Mapped[str]
+    summary: Mapped[str]
+    text: Mapped[str]
+    disabled: Mapped[str]
+    loaded_at: Mapped[datetime]
+
+
+class DecisionRow(Table):
+    """What a playbook decided about one firing of one occurrence: once, whatever is delivered again."""
+
+    __tablename__ = "decisions"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    incident_id: Mapped[int] = mapped_column(index=True)
+    alert_id: Mapped[str]
+    firing: Mapped[int]
+    playbook: Mapped[str]
+    version: Mapped[str]
+    mode: Mapped[str]
+    target: Mapped[dict[str, Any] | None]
+    outcome: Mapped[str | None]
+    reason: Mapped[str]
+    checks: Mapped[list[Any]]
+    would: Mapped[list[Any]]
+    run_id: Mapped[int | None]
+
+    __table_args__ = (Index("decisions_alert_id_firing_playbook_key", "alert_id", "firing", "playbook", unique=True),)
+
+
+class RunRow(Table):
+    """The durable state of a remediation."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    incident_id: Mapped[int] = mapped_column(index=True)
+    alert_id: Mapped[str]
+    playbook: Mapped[str]
+    version: Mapped[str]
+    mode: Mapped[str]
+    target: Mapped[dict[str, Any] | None]
+    lineage: Mapped[str]
+    state: Mapped[str]
+    outcome: Mapped[str | None]
+    reason: Mapped[str]
+    confirm: Mapped[str]
+    escalate: Mapped[bool]
+    hold_until: Mapped[datetime | None]
+    steps: Mapped[list[Any]]
+    cursor: Mapped[int]
+    vars: Mapped[dict[str, Any]]
+    wake_at: Mapped[datetime | None]
+    entered_at: Mapped[datetime]
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index(
+            "runs_one_per_lineage",
+            "lineage",
+            unique=True,
+            postgresql_where=text("state in ('running', 'waiting') and lineage <> ''"),
+        ),
+        Index("runs_lineage_playbook_started_at_idx", "lineage", "playbook", "started_at"),
+        Index("runs_wake_idx", "wake_at", postgresql_where=text("state in ('running', 'waiting')")),
+    )
+
+
+class EntryRow(Table):
+    """One attempt at a step, written before its effect."""
+
+    __tablename__ = "journal"
+
+    run_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    cursor: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    attempt: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    action: Mapped[str]
+    state: Mapped[str]
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    result: Mapped[dict[str, Any]]
+    error: Mapped[str]
+
+
+class RequestRow(Table):
+    """Something that a person asked for; the pipeline acts on it."""
+
+    __tablename__ = "requests"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    kind: Mapped[str]
+    run_id: Mapped[int | None] = mapped_column(index=True)
+    asked_by: Mapped[str]
+    detail: Mapped[dict[str, Any]]
+    answered_at: Mapped[datetime | None]
+    answer: Mapped[str]
+
+
+class MessageRow(Table):
+    """The outbox: what is to be said, and what became of it."""
+
+    __tablename__ = "outbox"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    incident_id: Mapped[int]
+    place: Mapped[str]
+    address: Mapped[str]
+    act: Mapped[str]
+    key: Mapped[str] = mapped_column(unique=True)
+    payload: Mapped[dict[str, Any]]
+    cause: Mapped[str]
+    state: Mapped[str]
+    attempts: Mapped[int]
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime | None]
+    sent_at: Mapped[datetime | None]
+    error: Mapped[str]
+    answer: Mapped[dict[str, Any]]
+
+    __table_args__ = (
+        Index("outbox_incident_id_place_address_id_idx", "incident_id", "place", "address", "id"),
+        Index("outbox_due_idx", "due_at", postgresql_where=text("state = 'pending'")),
+    )
