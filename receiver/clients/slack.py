@@ -57,15 +57,15 @@ _PERHAPS_HAPPENED = frozenset({"fatal_error", "internal_error", "request_timeout
 """Transient, and some of the work may have been done; https://docs.slack.dev/reference/methods/chat.postMessage#errors"""
 
 _REMEDIES = {
-    "account_inactive": "the app was removed or disabled: install it again and renew slack.bot_token_file",
+    "account_inactive": "the app was removed or disabled: install it again and renew slack.bot_token",
     "channel_not_found": "check the channel's name or ID, and invite the app when the channel is private",
-    "invalid_auth": "slack.bot_token_file does not hold a token of this workspace",
+    "invalid_auth": "slack.bot_token does not hold a token of this workspace",
     "is_archived": "the channel is archived: choose another one",
     "missing_scope": "grant the app the scope and install it again",
-    "not_authed": "slack.bot_token_file holds no token",
+    "not_authed": "slack.bot_token holds no token",
     "not_in_channel": "invite the app to the channel",
-    "token_expired": "renew slack.bot_token_file",
-    "token_revoked": "renew slack.bot_token_file",
+    "token_expired": "renew slack.bot_token",
+    "token_revoked": "renew slack.bot_token",
 }
 """What a person can do about the errors that a person causes."""
 
@@ -121,7 +121,7 @@ class SlackClient:
         proxy: str | None = None,
     ) -> None:
         if not token.strip() or not token.strip().isascii() or not token.strip().isprintable():
-            raise SettingsError("slack.bot_token_file does not hold a token: it is empty or has unprintable characters")
+            raise SettingsError("slack.bot_token does not hold a token: it is empty or has unprintable characters")
         checked_url(api_url, setting="slack.api_url")
         self._token = token.strip()
         self._api_url = api_url
@@ -236,10 +236,13 @@ class SlackClient:
         for _ in range(LONGEST_SEARCH):
             call = self._page(channel_id, since=since, cursor=cursor, thread_ts=thread_ts)
             answer = await self._answer(verb, call, place=channel_id)
-            for message in answer.get("messages") or ():
-                if _event_id(message) == event_id:
-                    return PostedMessage(channel_id=channel_id, ts=message["ts"])
-            cursor = (answer.get("response_metadata") or {}).get("next_cursor")
+            messages = answer.get("messages")
+            if not isinstance(messages, list):
+                raise SlackAnswerLost(f"{verb} for {channel_id}: Slack agreed without sending any messages")
+            for message in messages:
+                if _is_ours(message, event_id):
+                    return self._posted(verb, {"channel": channel_id, "ts": _at(message, "ts")})
+            cursor = _at(answer, "response_metadata", "next_cursor")
             if not cursor:
                 return None
         raise SlackError(
@@ -277,7 +280,8 @@ class SlackClient:
         try:
             answer = (await call).data
         except SlackApiError as exc:
-            raise self._refusal(about, exc) from exc
+            # Its text is the whole answer, whatever stands in it; the refusal quotes what matters in one safe line.
+            raise self._refusal(about, exc) from None
         except TimeoutError as exc:
             seconds = self._timeout.total_seconds()
             raise SlackAnswerLost(f"{about}: Slack did not answer within {seconds:g} s") from exc
@@ -330,15 +334,22 @@ def judged(about: str, *, status: int, body: Mapping[str, Any], wait: timedelta 
 def _said(status: int, code: str, body: Mapping[str, Any], secret: str) -> str:
     if not code:
         return f"HTTP {status} without Slack's usual answer"
-    details = body.get("errors") or (body.get("response_metadata") or {}).get("messages") or body.get("needed") or ()
-    told = quoted("; ".join([details] if isinstance(details, str) else map(str, details)), without=secret)
+    details = body.get("errors") or _at(body, "response_metadata", "messages") or body.get("needed") or ""
+    told = quoted("; ".join(map(str, details)) if isinstance(details, list) else str(details), without=secret)
     remedy = _REMEDIES.get(code, "")
     return f"Slack says {code}" + (f" ({told})" if told else "") + (f"; {remedy}" if remedy else "")
 
 
-def _event_id(message: Mapping[str, Any]) -> object:
-    metadata = message.get("metadata") or {}
-    return metadata.get("event_payload", {}).get(EVENT_ID) if metadata.get("event_type") == EVENT_TYPE else None
+def _at(document: Any, *path: str) -> Any:
+    """Return what stands at the end of a path of keys; None where the path breaks off."""
+    for key in path:
+        document = document.get(key) if isinstance(document, Mapping) else None
+    return document
+
+
+def _is_ours(message: Any, event_id: str) -> bool:
+    metadata = _at(message, "metadata")
+    return (_at(metadata, "event_type"), _at(metadata, "event_payload", EVENT_ID)) == (EVENT_TYPE, event_id)
 
 
 def _sdk_log() -> logging.Logger:
