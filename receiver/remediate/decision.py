@@ -1,0 +1,176 @@
+"""Decide whether a playbook acts on an alert, and say why, also when it declines."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from receiver.model.alert import AlertStatus
+from receiver.model.duration import Duration, format_duration
+from receiver.model.incident import Incident, Occurrence
+from receiver.model.matcher import all_match
+from receiver.model.remediation import Check, Decision, Mode, Outcome, Target
+from receiver.model.workflow import Pod, Workflow
+from receiver.remediate.expression import Expression, NotEvaluable, reading
+from receiver.remediate.guards import GuardFacts, check
+from receiver.remediate.language import (
+    Action,
+    Approval,
+    Approve,
+    Playbook,
+    Resubmit,
+    Terminate,
+    Verify,
+    WaitUntil,
+    written_as,
+)
+from receiver.remediate.vocabulary import Values, observe
+
+APPROVAL_TIMEOUT = Duration(hours=1)
+"""How long a person has where the playbook does not say: as long as the alert is likely to be still about this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotYet:
+    """The alert has not been firing for as long as the playbook asks; decide again at `due_at`."""
+
+    due_at: datetime
+
+
+def answers(playbook: Playbook, labels: Mapping[str, str]) -> bool:
+    """Answer whether an alert with these labels is this playbook's business."""
+    return all_match(playbook.on.matchers, labels)
+
+
+def decide(
+    playbook: Playbook,
+    alert: Occurrence,
+    *,
+    incident: Incident | None,
+    workflow: Workflow | None,
+    pods: Sequence[Pod] | None,
+    facts: GuardFacts,
+) -> Decision | NotYet:
+    """Decide about one occurrence that the playbook answers to.
+
+    Args:
+        playbook: The playbook; its version is pinned in the decision.
+        alert: The occurrence.
+        incident: Its incident.
+        workflow: The workflow it is about, read a moment ago; None when there is none, or it could not be read.
+        pods: Its pods; None when they could not be read.
+        facts: What the guards decide on, with the present time.
+
+    Returns:
+        A decision; without an outcome it goes ahead. `NotYet` while the playbook's `on.for` has not passed.
+    """
+    draft = _draft(playbook, alert, workflow, facts)
+    if alert.status is AlertStatus.RESOLVED:
+        return replace(draft, outcome=Outcome.SKIPPED, reason="The alert is resolved, so there is nothing to do.")
+    # An alert cannot have been firing before its start, nor can its start lie after we heard of it.
+    due_at = min(alert.starts_at, alert.first_seen_at) + playbook.on.for_
+    if facts.now < due_at:
+        return NotYet(due_at=due_at)
+    checks = check(playbook, alert, workflow, facts)
+    refused = [verdict for verdict in checks if not verdict.passed]
+    if refused:
+        reason = f"Guard {refused[0].guard} refused: {refused[0].reason}."
+        return replace(draft, outcome=Outcome.BLOCKED, reason=reason, checks=checks)
+    values = observe(now=facts.now, alert=alert, incident=incident, workflow=workflow, absent="", pods=pods)
+    confirmed, outcome = _confirm(playbook.confirm, values)
+    draft = replace(draft, checks=(*checks, confirmed))
+    if outcome is not None:
+        return replace(draft, outcome=outcome, reason=confirmed.reason)
+    return _ahead(draft)
+
+
+def compile_steps(playbook: Playbook, mode: Mode) -> tuple[dict[str, Any], ...]:
+    """Turn a playbook's steps into what a run carries with it, as JSON values.
+
+    Each is `{"action": verb, "params": {...}}`; `propose` and a required approval put an `approve` in front. The first
+    step with an effect carries the playbook's `confirm`, so that the run needs nothing but itself.
+    """
+    steps = [_compiled(step.verb, step.action) for step in playbook.steps]
+    first = next((step for step in steps if step["action"] in EFFECTS), None)
+    if first is not None:
+        first["confirm"] = str(playbook.confirm)
+    if mode is Mode.PROPOSE or playbook.approval is Approval.REQUIRED:
+        steps.insert(0, _compiled("approve", Approve(timeout=APPROVAL_TIMEOUT)))
+    return tuple(steps)
+
+
+EFFECTS = frozenset({"workflow.terminate", "workflow.resubmit"})
+"""The verbs that change the cluster."""
+
+
+def say(action: Action, target: str) -> str:
+    """Say in words what a step does."""
+    match action:
+        case Terminate():
+            return f"terminate workflow {target}"
+        case Resubmit():
+            return f"resubmit {target} as a new run"
+        case WaitUntil(until=until, timeout=timeout):
+            return f"wait until {until.shown}, at most {format_duration(timeout)}"
+        case Verify(that=that, hold=hold, within=within):
+            return f"check that {that.shown} for {format_duration(hold)}, within {format_duration(within)}"
+        case Approve(timeout=timeout):
+            return f"wait for a person's approval, at most {format_duration(timeout)}"
+
+
+def _draft(playbook: Playbook, alert: Occurrence, workflow: Workflow | None, facts: GuardFacts) -> Decision:
+    target = None
+    if workflow is not None and facts.lineage is not None:
+        target = Target(
+            kind="workflow",
+            namespace=workflow.namespace,
+            name=workflow.name,
+            uid=workflow.uid,
+            lineage=facts.lineage,
+        )
+    return Decision(
+        playbook=playbook.name,
+        version=playbook.version,
+        mode=playbook.mode,
+        alert_id=alert.id,
+        target=target,
+        outcome=None,
+        reason="",
+        would=_would(playbook, target),
+    )
+
+
+def _would(playbook: Playbook, target: Target | None) -> tuple[str, ...]:
+    named = f"{target.namespace}/{target.name}" if target else "(none found)"
+    steps = [step.action for step in playbook.steps]
+    if playbook.mode is Mode.PROPOSE or playbook.approval is Approval.REQUIRED:
+        steps.insert(0, Approve(timeout=APPROVAL_TIMEOUT))
+    return tuple(say(step, named) for step in steps)
+
+
+def _confirm(confirm: Expression, values: Values) -> tuple[Check, Outcome | None]:
+    shown = confirm.shown
+    measured = reading(confirm, values)
+    try:
+        holds = confirm.holds(values)
+    except NotEvaluable as error:
+        reason = f"Guard confirm refused: {error}."
+        return Check(guard="confirm", passed=False, measured=measured, limit=shown, reason=reason), Outcome.BLOCKED
+    if holds:
+        return Check(guard="confirm", passed=True, measured=measured, limit=shown, reason="it is true"), None
+    reason = f"{shown} is not true: {measured}."
+    return Check(guard="confirm", passed=False, measured=measured, limit=shown, reason=reason), Outcome.SKIPPED
+
+
+def _ahead(draft: Decision) -> Decision:
+    if draft.mode is Mode.DRY_RUN:
+        reason = f"Dry run: it would {'; then '.join(draft.would)}."
+        return replace(draft, outcome=Outcome.SIMULATED, reason=reason)
+    reason = f"All guards agree and it is confirmed: {'; then '.join(draft.would)}."
+    return replace(draft, reason=reason)
+
+
+def _compiled(verb: str, action: Action) -> dict[str, Any]:
+    return {"action": verb, "params": msgspec.to_builtins(action, enc_hook=written_as)}
