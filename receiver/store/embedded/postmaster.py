@@ -56,10 +56,11 @@ def is_alive(pid: int) -> bool:
     return state not in {"Z", "X"}
 
 
-def clear_stale_file(premises: Premises, account: Account, *, alone: bool) -> None:
-    """Remove the `postmaster.pid` of a server that was killed. Call it when none is found, with the door locked.
+def clear_stale_files(premises: Premises, account: Account, *, alone: bool) -> None:
+    """Remove the lock files of a server that was killed. Call it when none is found, with the door locked.
 
-    Postgres does so itself, unless the number has gone to another process of the same account.
+    Postgres does so itself, unless its number is taken: by another process of the same account, or by its own remains
+    where nobody asks for the end of orphans, as in a container whose first process is not an init.
 
     Args:
         premises: Where the file is.
@@ -78,8 +79,9 @@ def clear_stale_file(premises: Premises, account: Account, *, alone: bool) -> No
             "seen. Either it was killed, or it runs in another container. End that process first; "
             f"{premises.log} may say more."
         )
-    if (_PROC / "self").exists() and _command(pid, account)[:1] != ["postgres"]:
-        (premises.cluster / "postmaster.pid").unlink(missing_ok=True)
+    if (_PROC / str(pid)).exists() and _command(pid, account)[:1] != ["postgres"]:
+        for lock in (premises.cluster / "postmaster.pid", premises.socket.with_name(f"{premises.socket.name}.lock")):
+            lock.unlink(missing_ok=True)
 
 
 def stop_postmaster(pid: int, premises: Premises, account: Account) -> None:

@@ -16,6 +16,7 @@ import os
 import secrets
 import shutil
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,8 @@ STATE_FOLDER = Path("/var/lib/receiver")
 
 PORT = 5432
 """Part of the socket's name and nothing else: no network port is opened."""
+
+_SOCKET = f".s.PGSQL.{PORT}"
 
 _LONGEST_SOCKET = 99
 """Bytes of a socket's path. unix(7) allows 107, other systems 103; a margin is kept."""
@@ -50,6 +53,11 @@ class Premises:
     def cluster(self) -> Path:
         """What Postgres calls its data directory."""
         return self.home / "cluster"
+
+    @property
+    def socket(self) -> Path:
+        """Where clients knock. Postgres keeps a lock file beside it."""
+        return self.socket_folder / _SOCKET
 
     @property
     def log(self) -> Path:
@@ -107,6 +115,14 @@ def prepare_home(home: Path, account: Account) -> Path:
     return draft
 
 
+def clear_short_folder(premises: Premises) -> None:
+    """Remove the short folder of the socket, where there is one, after its server has ended."""
+    if premises.socket_folder.parent != premises.home:
+        # A server that was killed leaves its socket; the next start needs the folder again anyhow.
+        with suppress(OSError):
+            premises.socket_folder.rmdir()
+
+
 def make_state_folder() -> Path:
     """Make or check root's own folder; return it."""
     _make_public(STATE_FOLDER)
@@ -135,7 +151,8 @@ def _choose_home(data_dir: Path, account: Account) -> Path:
 
 def _choose_socket_folder(home: Path, account: Account) -> Path:
     folder = home / "run"
-    if len(os.fsencode(folder / f".s.PGSQL.{PORT}")) <= _LONGEST_SOCKET:
+    # libpq takes a comma for the end of one host's name, and has no way to quote it.
+    if "," not in str(folder) and len(os.fsencode(folder / _SOCKET)) <= _LONGEST_SOCKET:
         return folder
     folder = _SHORT_FOLDER / f"receiver-{account.uid}-{_digest(home)}"
     try:

@@ -23,13 +23,20 @@ from receiver.store.embedded.binaries import Binaries, find_binaries
 from receiver.store.embedded.errors import EmbeddedPostgresError
 from receiver.store.embedded.locks import Use, door
 from receiver.store.embedded.postmaster import (
-    clear_stale_file,
+    clear_stale_files,
     describe_log,
     find_postmaster,
     is_alive,
     stop_postmaster,
 )
-from receiver.store.embedded.premises import PORT, Premises, choose_premises, open_data_dir, prepare_home
+from receiver.store.embedded.premises import (
+    PORT,
+    Premises,
+    choose_premises,
+    clear_short_folder,
+    open_data_dir,
+    prepare_home,
+)
 
 DATABASE = "receiver"
 
@@ -127,16 +134,12 @@ class EmbeddedPostgres:
         use, self.use = self.use, None
         try:
             with door(self.premises.data_dir, limit=_LIMIT):
-                running = find_postmaster(self.premises, self.account) if use.is_last() else None
-                if running is not None:
-                    stop_postmaster(running, self.premises, self.account)
+                self._leave(use, self.premises, self.account)
         except OSError as exc:
             raise EmbeddedPostgresError(
                 f"The embedded Postgres in {self.premises.home} could not be stopped: {exc}. Process {self.pid} may "
                 "still run; the next start joins it."
             ) from exc
-        finally:
-            use.end()
 
     async def __aenter__(self) -> Self:
         return self
@@ -153,13 +156,13 @@ class EmbeddedPostgres:
         try:
             pid = find_postmaster(premises, account)
             if pid is None:
-                clear_stale_file(premises, account, alone=use.alone)
+                clear_stale_files(premises, account, alone=use.alone)
                 pid = _start(premises, account, binaries, durable=durable, limit=limit)
             else:
                 _wait_until_ready(pid, premises, account, since=_log_size(premises), limit=limit)
             _ensure_database(premises, account)
         except BaseException:
-            use.end()
+            cls._leave(use, premises, account)
             raise
         return cls(
             url=_url(premises, account),
@@ -170,6 +173,17 @@ class EmbeddedPostgres:
             account=account,
             use=use,
         )
+
+    @staticmethod
+    def _leave(use: Use, premises: Premises, account: Account) -> None:
+        """End a share with the door locked, and the server with the last one."""
+        try:
+            running = find_postmaster(premises, account) if use.is_last() else None
+            if running is not None:
+                stop_postmaster(running, premises, account)
+                clear_short_folder(premises)
+        finally:
+            use.end()
 
 
 @contextmanager
@@ -295,10 +309,16 @@ def _wait_until_ready(pid: int, premises: Premises, account: Account, *, since: 
 
 
 def _ensure_database(premises: Premises, account: Account) -> None:
-    with _connect(premises, account, "postgres") as connection:
-        connection.autocommit = True
-        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+    try:
+        with _connect(premises, account, "postgres") as connection:
+            connection.autocommit = True
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+    except psycopg.Error as exc:
+        raise EmbeddedPostgresError(
+            f"Postgres runs on {premises.cluster}, but the database {DATABASE!r} could not be made in it: {exc}. "
+            f"{premises.log} may say more."
+        ) from exc
 
 
 def _connect(premises: Premises, account: Account, database: str) -> psycopg.Connection[tuple[object, ...]]:
