@@ -75,7 +75,7 @@ class ClusterUnreachable(ClusterError):
 
 
 class ClusterBusy(ClusterError):
-    """The Kubernetes API answered that it cannot at the moment; nothing took effect.
+    """The Kubernetes API answered that it cannot at the moment. Look before repeating a change.
 
     Args:
         message: What happened, without any secret.

@@ -17,7 +17,17 @@ from receiver.sandbox.kubernetes.log import Logs
 from receiver.sandbox.kubernetes.registry import Registry
 from receiver.sandbox.kubernetes.watch import View, Watches
 
-VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.0+sandbox", "platform": "linux/amd64"}
+VERSION = {
+    "major": "1",
+    "minor": "36",
+    "gitVersion": "v1.36.0+sandbox",
+    "gitCommit": "",
+    "gitTreeState": "",
+    "buildDate": "",
+    "goVersion": "",
+    "compiler": "",
+    "platform": "linux/amd64",
+}
 
 _WRITABLE = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
