@@ -8,8 +8,9 @@ import aiohttp
 import pytest
 from slack_sdk.signature import SignatureVerifier
 
-from receiver.clients.slack import EVENT_ID, PAGE_SIZE, PostedMessage, SlackClient
+from receiver.clients.slack import EVENT_ID, LONGEST_SEARCH, PAGE_SIZE, PostedMessage, SlackClient
 from receiver.model.errors import SlackAnswerLost, SlackBlocksRefused, SlackError, SlackMessageGone
+from receiver.sandbox import slack_press
 from receiver.sandbox.loopback import LoopbackServer
 from receiver.sandbox.slack import SlackStandIn
 from receiver.sandbox.slack_room import BOT_ID, BOT_USER, SlackChannel
@@ -174,6 +175,18 @@ async def test_the_metadata_of_another_app_is_not_taken_for_ours(
     slack.room(CHANNEL).add(user="U0ROBOT", text="task", metadata=metadata)
 
     assert await slack_client.find_message(CHANNEL_ID, "e1", oldest=LONG_AGO) is None
+
+
+async def test_a_search_gives_up_rather_than_say_that_there_is_no_message(
+    slack: SlackStandIn, slack_client: SlackClient
+) -> None:
+    more = {"ok": True, "messages": [], "response_metadata": {"next_cursor": "more"}}
+    slack.faults.answer(200, body=more, times=None)
+
+    with pytest.raises(SlackError, match="may be older"):
+        await slack_client.find_message(CHANNEL_ID, "e1", oldest=LONG_AGO)
+
+    assert len(slack.faults.requests) == LONGEST_SEARCH
 
 
 async def test_a_search_without_the_right_to_read_says_which_one_is_missing() -> None:
@@ -348,6 +361,24 @@ async def test_an_answer_that_is_not_http_is_retryable_and_hides_the_token() -> 
     assert isinstance(error, SlackAnswerLost)
 
 
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_the_token_does_not_follow_a_redirect_to_another_host(
+    slack: SlackStandIn, slack_client: SlackClient, status: int
+) -> None:
+    tokens: list[str | None] = []
+
+    async def collect(request: aiohttp.web.Request) -> aiohttp.web.Response:
+        tokens.append(request.headers.get("Authorization"))
+        return aiohttp.web.json_response({"ok": False, "error": "not_authed"})
+
+    async with LoopbackServer([aiohttp.web.route("*", "/{any:.*}", collect)]) as elsewhere:
+        slack.faults.answer(status, headers={"Location": f"{elsewhere.origin}/api/chat.postMessage"})
+        error = await refusal(slack_client)
+
+    assert tokens == [None]
+    assert not error.retryable
+
+
 async def test_an_unknown_refusal_is_not_repeated(slack: SlackStandIn, slack_client: SlackClient) -> None:
     slack.faults.answer(200, body={"ok": False, "error": "moon_phase_wrong\n\x1b[31m xoxb-sandbox-token"})
 
@@ -482,6 +513,29 @@ async def test_an_app_answers_a_press_at_its_response_url_five_times_at_most(
     assert press.status == 404
     assert statuses == [200] * 5 + [404]
     assert [answer for _, answer in slack.responses] == [{"text": "done"}] * 5
+
+
+async def test_a_choice_in_a_menu_tells_what_was_chosen(slack: SlackStandIn, slack_client: SlackClient) -> None:
+    hour = {"text": {"type": "plain_text", "text": "1 hour"}, "value": "1h"}
+    menu = {"type": "static_select", "action_id": "silence", "options": [hour]}
+    await slack_client.post(CHANNEL, "silence?", [{"type": "actions", "elements": [menu]}])
+
+    press = await slack.press(slack.origin, slack.messages(CHANNEL)[0], "silence", "U0ANNA", value="1h")
+
+    assert press.payload["actions"][0]["selected_option"] == hour
+
+
+async def test_an_app_that_does_not_answer_a_press_in_time_has_not_answered(
+    slack: SlackStandIn, slack_client: SlackClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slack_press, "PATIENCE_SECONDS", 0.2)
+    await slack_client.post(CHANNEL, "approve?", BLOCKS)
+
+    async with LoopbackServer(()) as app:
+        app.faults.hang()
+        press = await slack.press(app.origin, slack.messages(CHANNEL)[0], "approve", "U0ANNA")
+
+    assert press.status is None
 
 
 async def test_only_a_button_that_is_there_can_be_pressed(slack: SlackStandIn, slack_client: SlackClient) -> None:
