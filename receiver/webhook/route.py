@@ -1,0 +1,196 @@
+"""`POST /api/v1/webhooks/alertmanager`: read a delivery, have it kept, answer.
+
+A bare ASGI callable, mounted by the web; nothing between the socket and it costs time. The answers are chosen for what
+Alertmanager does with them (0.25 to 0.34): it tries again within the flush only after 5xx, so whatever may succeed
+later is 503; it follows a redirect as a GET without a body and takes its 200 for success, so there never is one; it
+takes 429 for final, so there never is one either.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from time import perf_counter
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from receiver.model.alert import Delivery, Receipt
+from receiver.model.errors import DeliveryError, StoreError, StoreUnavailable
+from receiver.webhook.access import CHALLENGE, Access, Headers, Refusal, Role
+from receiver.webhook.message import parse
+from receiver.webhook.metrics import DoorMetrics
+from receiver.webhook.problem import PROBLEM_TYPE, problem
+
+RETRY_AFTER: Final = timedelta(seconds=5)
+"""For people and proxies; Alertmanager backs off by itself."""
+
+Scope = MutableMapping[str, Any]
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+
+Record = Callable[[Delivery], Awaitable[Receipt]]
+"""Make a delivery durable; raises StoreUnavailable where that cannot be done now."""
+
+Keep = Callable[[bytes, DeliveryError, datetime], Awaitable[int]]
+"""Keep a body that is no delivery, why it is none and when it came; returns the dead letter's number."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    status: HTTPStatus
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    media_type: str = PROBLEM_TYPE
+
+
+class Door:
+    """The route that Alertmanager posts to.
+
+    Args:
+        access: Who may post.
+        body_limit: Most bytes of one body; more is 413.
+        record: Makes a delivery durable.
+        keep: Keeps what is no delivery.
+        metrics: Counts.
+        now: The present time; aware, UTC.
+    """
+
+    def __init__(
+        self,
+        *,
+        access: Access,
+        body_limit: int,
+        record: Record,
+        keep: Keep,
+        metrics: DoorMetrics,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._access = access
+        self._body_limit = body_limit
+        self._record = record
+        self._keep = keep
+        self._metrics = metrics
+        self._now = now
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; whatever path it was mounted at is its path."""
+        if scope["type"] != "http":
+            return
+        began = perf_counter()
+        status: HTTPStatus | None = HTTPStatus.INTERNAL_SERVER_ERROR
+        try:
+            answer = await self._answer(scope, receive)
+            status = answer.status if answer else None
+            if answer:
+                await _say(answer, send)
+        finally:
+            self._metrics.answered(status, timedelta(seconds=perf_counter() - began))
+
+    async def _answer(self, scope: Scope, receive: Receive) -> _Answer | None:
+        """Find the answer; None where the sender hung up, so that nobody waits for one."""
+        body = self._refuse(scope) or await self._read(receive)
+        if not isinstance(body, bytes):
+            return body
+        try:
+            return await self._deliver(body, self._now())
+        except StoreUnavailable as error:
+            _log.warning("delivery_not_durable", reason=str(error))
+            return _problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "the delivery could not be made durable; send it again",
+                (b"retry-after", str(int(RETRY_AFTER.total_seconds())).encode()),
+            )
+        except StoreError as error:
+            _log.error("delivery_not_recorded", reason=str(error))
+            return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the delivery could not be recorded; see the log")
+
+    async def _deliver(self, body: bytes, received_at: datetime) -> _Answer:
+        try:
+            delivery = parse(body, received_at)
+        except DeliveryError as error:
+            letter = await self._keep(body, error, received_at)
+            _log.warning("delivery_not_understood", deadletter_id=letter, place=error.place, reason=error.reason)
+            return _problem(HTTPStatus.BAD_REQUEST, error.reason, place=error.place, deadletter_id=letter)
+        receipt = await self._record(delivery)
+        self._metrics.recorded(receipt)
+        return _Answer(status=HTTPStatus.OK, body=_thanks(receipt), media_type="application/json")
+
+    def _refuse(self, scope: Scope) -> _Answer | None:
+        """Refuse what can be refused before the body is read."""
+        headers: Headers = tuple(scope["headers"])
+        if scope["method"] != "POST":
+            return _problem(HTTPStatus.METHOD_NOT_ALLOWED, "deliveries are posted", (b"allow", b"POST"))
+        admitted = self._access.admit(headers, Role.INGEST)
+        if isinstance(admitted, Refusal):
+            return _refusal(admitted)
+        given = dict(headers)
+        encoding = given.get(b"content-encoding", b"identity").strip().lower()
+        if encoding not in {b"identity", b""}:
+            return _problem(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as it is", (b"accept-encoding", b"identity")
+            )
+        length = given.get(b"content-length", b"").strip()
+        return self._too_large() if length.isdigit() and _exceeds(length, self._body_limit) else None
+
+    async def _read(self, receive: Receive) -> bytes | _Answer | None:
+        """Read the body; a refusal once it is longer than it may be, None where the sender hung up."""
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            event = await receive()
+            if event["type"] == "http.disconnect":
+                return None
+            part: bytes = event.get("body", b"")
+            parts.append(part)
+            size += len(part)
+            if size > self._body_limit:
+                return self._too_large()
+            if not event.get("more_body", False):
+                return b"".join(parts)
+
+    def _too_large(self) -> _Answer:
+        return _problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"a delivery has at most {self._body_limit} bytes: raise server.body_limit here, or set max_alerts there",
+        )
+
+
+def _exceeds(length: bytes, limit: int) -> bool:
+    """Compare a length in digits; one with more digits than the limit is longer, and is not computed."""
+    digits = length.lstrip(b"0")
+    return len(digits) > len(str(limit)) or int(digits or b"0") > limit
+
+
+def _refusal(refusal: Refusal) -> _Answer:
+    if refusal.status is HTTPStatus.UNAUTHORIZED:
+        return _problem(refusal.status, refusal.reason, (b"www-authenticate", CHALLENGE.encode()))
+    return _problem(refusal.status, refusal.reason)
+
+
+def _problem(status: HTTPStatus, detail: str, *headers: tuple[bytes, bytes], **more: object) -> _Answer:
+    return _Answer(status=status, body=problem(status, detail, **more), headers=headers)
+
+
+def _thanks(receipt: Receipt) -> bytes:
+    alerts = {
+        "new": receipt.new,
+        "updated": receipt.updated,
+        "repeated": receipt.repeated,
+        "resolved": receipt.resolved,
+    }
+    return msgspec.json.encode({"webhook_id": receipt.webhook_id, "alerts": alerts})
+
+
+async def _say(answer: _Answer, send: Send) -> None:
+    headers = [
+        (b"content-type", answer.media_type.encode()),
+        (b"content-length", str(len(answer.body)).encode()),
+        *answer.headers,
+    ]
+    await send({"type": "http.response.start", "status": answer.status.value, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
