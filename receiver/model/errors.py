@@ -64,6 +64,20 @@ class StoreUnavailable(StoreError):
     retryable = True
 
 
+class QueryRefused(StoreError):
+    """A question about the history cannot be answered as it was asked.
+
+    Args:
+        reason: What is wrong, and what to ask instead.
+        parameter: Which part of the question is wrong, such as `cursor`.
+    """
+
+    def __init__(self, reason: str, *, parameter: str) -> None:
+        super().__init__(f"{parameter}: {reason}")
+        self.reason = reason
+        self.parameter = parameter
+
+
 class ClusterError(ReceiverError):
     """The Kubernetes API refused or failed."""
 

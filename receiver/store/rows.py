@@ -20,6 +20,7 @@ Row = Any
 
 Json = dict[str, Any]
 
+_LAST_MOMENT: Final = datetime.max.replace(tzinfo=UTC)
 _PUBLIC_ID: Final = re.compile(r"(\d{4})(0[1-9]|1[0-2])-(\d{1,18})", re.ASCII)
 
 
@@ -42,8 +43,8 @@ def parse_public_id(text: str) -> tuple[datetime, datetime, int]:
     if found is None or found[1] == "0000":
         raise ValueError(f"{text!r} is not the id of an alert; one looks like 202611-42")
     year, month, number = (int(part) for part in found.groups())
-    last = (year, month) == (datetime.max.year, 12)
-    end = datetime.max.replace(tzinfo=UTC) if last else datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
+    last = (year, month) == (_LAST_MOMENT.year, _LAST_MOMENT.month)
+    end = _LAST_MOMENT if last else datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
     return datetime(year, month, 1, tzinfo=UTC), end, number
 
 
@@ -65,6 +66,7 @@ def occurrence(row: Row) -> Occurrence:
         first_seen_at=row.first_seen_at,
         last_seen_at=row.last_seen_at,
         deliveries=row.deliveries,
+        firings=row.firings,
         group_key=row.group_key,
         receiver=row.receiver,
         generator_url=row.generator_url,
