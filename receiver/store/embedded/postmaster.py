@@ -102,16 +102,6 @@ def stop_postmaster(pid: int, premises: Premises, account: Account) -> None:
     )
 
 
-def describe_log(premises: Premises, *, since: int) -> str:
-    """Return the last lines that the log has gained since it was *since* bytes long, for use in an error."""
-    with premises.log.open("rb") as log:
-        log.seek(max(since, premises.log.stat().st_size - 4096))
-        lines = log.read().decode(errors="replace").strip().splitlines()[-8:]
-    if not lines:
-        return f"{premises.log} says nothing about it."
-    return f"{premises.log} ends with:\n" + "\n".join(f"  {line}" for line in lines)
-
-
 def _wait_until_gone(pid: int, premises: Premises, account: Account, limit: timedelta) -> bool:
     end = time.monotonic() + limit.total_seconds()
     while time.monotonic() < end:

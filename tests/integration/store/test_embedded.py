@@ -335,7 +335,7 @@ def test_all_that_the_server_owns_is_closed_to_others_and_no_parent_changes(data
     installed = modes_above(find_binaries(find_account()).program("postgres"))
     server = EmbeddedPostgres.start_blocking(data_dir, durable=False)
     found = server.premises
-    socket_mode = mode(found.socket_folder / ".s.PGSQL.5432")
+    socket_mode = mode(found.socket)
     server.stop_blocking()
 
     assert modes_above(data_dir) == before
@@ -363,12 +363,13 @@ def test_a_path_too_long_for_a_socket_gets_a_short_private_folder_for_it(data_di
     folder = server.premises.socket_folder
     try:
         assert ask(server.url, "SELECT 1") == 1
-        assert len(str(folder / ".s.PGSQL.5432")) < 100
+        assert len(str(server.premises.socket)) < 100
         assert mode(folder) == 0o700
         assert folder.stat().st_uid == server.account.uid
     finally:
         server.stop_blocking()
-        folder.rmdir()
+
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("trap", ["link", "open"])
@@ -474,7 +475,7 @@ def test_root_leaves_the_data_of_another_account_alone(data_dir: Path) -> None:
 @only_root
 def test_no_other_account_gets_in_not_even_the_one_that_runs_the_server(data_dir: Path) -> None:
     server = EmbeddedPostgres.start_blocking(data_dir, durable=False)
-    entrance = server.premises.socket_folder / ".s.PGSQL.5432"
+    entrance = server.premises.socket
     nobody = pwd.getpwnam("nobody")
     stranger = Account(name="nobody", uid=nobody.pw_uid, gid=nobody.pw_gid, caller="root", switched=True)
     psql: list[str | Path] = [
