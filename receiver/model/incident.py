@@ -101,6 +101,7 @@ class Occurrence:
     Attributes:
         id: Public id, `YYYYMM-number`: the month of `starts_at` and a number that is unique on its own.
         deliveries: How often it was told.
+        firings: How often it began to fire; playbooks decide once for each.
         inferred: Resolved by our own reasoning, not by a delivery.
         last_seen_at: Receipt of the newest telling.
     """
@@ -120,6 +121,7 @@ class Occurrence:
     first_seen_at: datetime
     last_seen_at: datetime
     deliveries: int
+    firings: int
     group_key: str
     receiver: str
     generator_url: str

@@ -1,0 +1,104 @@
+"""The queue: procrastinate as transport, kept behind this one module.
+
+A job says only *look at that row now*. What is to be done stands in our own tables, each with a time by which somebody
+must have looked (`look_at`, `wake_at`, `due_at`); a sweep makes a new job for whatever is overdue. So a job may be lost
+or run twice, and the queue could be emptied at any time, without anything being forgotten or done twice.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from enum import Enum
+from typing import Any, Final
+
+import procrastinate
+import psycopg
+from procrastinate import exceptions
+
+from receiver.model.errors import StoreUnavailable
+from receiver.store.database import Database, Transaction
+
+_QUEUE: Final = "receiver"
+_HEARTBEAT: Final = timedelta(seconds=5)
+_STALLED: Final = timedelta(seconds=20)
+"""A worker that has not beaten its heart for so long is taken for dead, and its jobs are done again."""
+
+
+class Job(Enum):
+    """What may be looked at, most urgent last: the value is the job's priority in the queue."""
+
+    LOOK = 0
+    """An incident: enrich, decide, tell."""
+    SEND = 1
+    """A message of the outbox."""
+    TICK = 2
+    """A run: take its next step."""
+
+    @property
+    def title(self) -> str:
+        """Its name in the queue."""
+        return self.name.lower()
+
+
+class Queue:
+    """Jobs of this service in the database's own queue."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._app = procrastinate.App(connector=procrastinate.PsycopgConnector())
+
+    async def open(self) -> None:
+        """Join the database's pool."""
+        await self._app.open_async(self._database.pool)
+
+    def on(self, job: Job, do: Callable[..., Awaitable[None]]) -> None:
+        """Say what is done for a kind of job; its keyword arguments are those given to `enqueue`."""
+        self._app.task(name=job.title, queue=_QUEUE)(do)
+
+    async def enqueue(self, transaction: Transaction, job: Job, *arguments: dict[str, Any]) -> None:
+        """Add jobs to an open transaction: they exist when it is committed, and only then."""
+        raw = await transaction.get_raw_connection()
+        connection = raw.driver_connection
+        if connection is None:
+            raise StoreUnavailable("the connection to Postgres is gone")
+        await self.enqueue_on(connection, job, arguments)
+
+    async def enqueue_on(
+        self, connection: psycopg.AsyncConnection[Any], job: Job, arguments: Sequence[dict[str, Any]]
+    ) -> None:
+        """Add jobs to whatever transaction a connection of the driver is in."""
+        if arguments:
+            deferrer = self._app.configure_task(job.title, queue=_QUEUE, priority=job.value, connection=connection)
+            await deferrer.batch_defer_async(*arguments)
+
+    async def work(self, *, concurrency: int) -> None:
+        """Do jobs until cancelled; those under way are given ten seconds to end.
+
+        Raises:
+            StoreUnavailable: The database went away.
+        """
+        try:
+            await self._app.run_worker_async(
+                queues=[_QUEUE],
+                concurrency=concurrency,
+                install_signal_handlers=False,
+                fetch_job_polling_interval=1.0,
+                update_heartbeat_interval=_HEARTBEAT.total_seconds(),
+                stalled_worker_timeout=_STALLED.total_seconds(),
+                shutdown_graceful_timeout=10.0,
+                delete_jobs="always",
+            )
+        except exceptions.ConnectorException as error:
+            raise StoreUnavailable(f"the queue lost Postgres: {error}") from error
+
+    async def reap(self) -> int:
+        """Give the jobs of dead workers back to the queue; returns how many."""
+        try:
+            stalled = await self._app.job_manager.get_stalled_jobs(
+                queue=_QUEUE, seconds_since_heartbeat=_STALLED.total_seconds()
+            )
+            found = list(stalled)
+            for job in found:
+                await self._app.job_manager.retry_job(job)
+        except exceptions.ConnectorException as error:
+            raise StoreUnavailable(f"the queue lost Postgres: {error}") from error
+        return len(found)

@@ -1,0 +1,16 @@
+"""The named statements of `statements.sql`, each with the sentence that says what it is for."""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Final, LiteralString, cast
+
+_NAMED: Final = re.compile(r"^-- (?P<name>[a-z_]+): (?P<purpose>.+)\n(?P<text>(?:(?!-- ).*\n?)+)", re.MULTILINE)
+
+
+@cache
+def statements() -> Mapping[str, LiteralString]:
+    """Read all statements, by name. Their text is ours alone: values reach it as parameters only."""
+    text = files("receiver.store").joinpath("statements.sql").read_text(encoding="utf-8")
+    return {found["name"]: cast("LiteralString", found["text"].strip()) for found in _NAMED.finditer(text)}

@@ -1,0 +1,114 @@
+-- The statements on the way in, by name. Arrays go in, so that a thousand alerts cost as many statements as one.
+
+-- keep_deliveries: keep raw messages; one id for each, ascending in the order given.
+insert into deliveries (received_at, receiver, group_key, external_url, truncated_alerts, alerts, body)
+select received_at, receiver, group_key, external_url, truncated_alerts, alerts, body
+from unnest(
+  %(received_at)s::timestamptz[], %(receiver)s::text[], %(group_key)s::text[], %(external_url)s::text[],
+  %(truncated_alerts)s::bigint[], %(alerts)s::bigint[], %(body)s::bytea[]
+) with ordinality as d (received_at, receiver, group_key, external_url, truncated_alerts, alerts, body, n)
+order by n
+returning id
+
+-- first_tellings: insert occurrences never heard of; those that are known already are left alone and not returned.
+insert into alerts (
+  fingerprint, starts_at, starts_at_text, status, inferred, ends_at, alertname, severity, cluster, namespace, workflow,
+  agent, labels, annotations, generator_url, group_key, receiver, first_seen_at, last_seen_at, resolved_seen_at,
+  deliveries, firings, incident_id
+)
+select
+  fingerprint, starts_at, starts_at_text, status, false, ends_at, alertname, severity, cluster, namespace, workflow,
+  agent, labels, annotations, generator_url, group_key, receiver, first_seen_at, last_seen_at, resolved_seen_at,
+  deliveries, firings, incident_id
+from unnest(
+  %(fingerprint)s::text[], %(starts_at)s::timestamptz[], %(starts_at_text)s::text[], %(status)s::text[],
+  %(ends_at)s::timestamptz[], %(alertname)s::text[], %(severity)s::text[], %(cluster)s::text[], %(namespace)s::text[],
+  %(workflow)s::text[], %(agent)s::text[], %(labels)s::jsonb[], %(annotations)s::jsonb[], %(generator_url)s::text[],
+  %(group_key)s::text[], %(receiver)s::text[], %(first_seen_at)s::timestamptz[], %(last_seen_at)s::timestamptz[],
+  %(resolved_seen_at)s::timestamptz[], %(deliveries)s::bigint[], %(firings)s::bigint[], %(incident_id)s::bigint[]
+) as o (
+  fingerprint, starts_at, starts_at_text, status, ends_at, alertname, severity, cluster, namespace, workflow, agent,
+  labels, annotations, generator_url, group_key, receiver, first_seen_at, last_seen_at, resolved_seen_at, deliveries,
+  firings, incident_id
+)
+order by fingerprint, starts_at
+on conflict (fingerprint, starts_at) do nothing
+returning fingerprint, starts_at, id
+
+-- peek_occurrences: see what is known of occurrences, without holding anybody up.
+select
+  a.fingerprint, a.starts_at, a.id, a.status, a.inferred, a.ends_at, a.annotations, a.first_seen_at, a.last_seen_at,
+  a.resolved_seen_at, a.deliveries, a.firings, a.incident_id
+from alerts a
+join unnest(%(fingerprint)s::text[], %(starts_at)s::timestamptz[]) as k (fingerprint, starts_at)
+  on a.fingerprint = k.fingerprint and a.starts_at = k.starts_at
+
+-- lock_occurrences: lock what is known of occurrences, in one order for everybody.
+select
+  a.fingerprint, a.starts_at, a.id, a.status, a.inferred, a.ends_at, a.annotations, a.first_seen_at, a.last_seen_at,
+  a.resolved_seen_at, a.deliveries, a.firings, a.incident_id
+from alerts a
+join unnest(%(fingerprint)s::text[], %(starts_at)s::timestamptz[]) as k (fingerprint, starts_at)
+  on a.fingerprint = k.fingerprint and a.starts_at = k.starts_at
+order by a.fingerprint, a.starts_at
+for update of a
+
+-- later_tellings: write down what is now known of occurrences, and which incident each belongs to.
+update alerts a
+set
+  status = o.status, inferred = o.inferred, ends_at = o.ends_at, annotations = o.annotations,
+  first_seen_at = o.first_seen_at, last_seen_at = o.last_seen_at, resolved_seen_at = o.resolved_seen_at,
+  deliveries = o.deliveries, firings = o.firings, incident_id = o.incident_id
+from unnest(
+  %(fingerprint)s::text[], %(starts_at)s::timestamptz[], %(status)s::text[], %(inferred)s::boolean[],
+  %(ends_at)s::timestamptz[], %(annotations)s::jsonb[], %(first_seen_at)s::timestamptz[],
+  %(last_seen_at)s::timestamptz[], %(resolved_seen_at)s::timestamptz[], %(deliveries)s::bigint[],
+  %(firings)s::bigint[], %(incident_id)s::bigint[]
+) as o (
+  fingerprint, starts_at, status, inferred, ends_at, annotations, first_seen_at, last_seen_at, resolved_seen_at,
+  deliveries, firings, incident_id
+)
+where a.fingerprint = o.fingerprint and a.starts_at = o.starts_at
+
+-- lock_incidents: lock the stories that alerts belong to, by number or open under one of the keys, in one order.
+select id, key, state, severity, firing, quiet_since, flaps from incidents
+where id = any(%(id)s::bigint[]) or (state = 'open' and key = any(%(key)s::text[]))
+order by id
+for update
+
+-- open_incidents: begin stories; a key under which somebody else began one meanwhile is left alone.
+insert into incidents (
+  key, state, cluster, namespace, workflow, agent, title, severity, opened_at, firing, flaps, previous_id
+)
+select
+  n.key, 'open', n.cluster, n.namespace, n.workflow, n.agent, n.title, n.severity, n.opened_at, 0, 0,
+  (select max(p.id) from incidents p where p.key = n.key)
+from unnest(
+  %(key)s::text[], %(cluster)s::text[], %(namespace)s::text[], %(workflow)s::text[], %(agent)s::text[],
+  %(title)s::text[], %(severity)s::text[], %(opened_at)s::timestamptz[]
+) as n (key, cluster, namespace, workflow, agent, title, severity, opened_at)
+order by n.key
+on conflict (key) where state = 'open' do nothing
+returning id, key
+
+-- change_incidents: write down how many of a story's alerts fire now, and by when somebody must look at it.
+update incidents i
+set
+  severity = c.severity, firing = c.firing, quiet_since = c.quiet_since, flaps = c.flaps, look_at = c.look_at
+from unnest(
+  %(id)s::bigint[], %(severity)s::text[], %(firing)s::bigint[], %(quiet_since)s::timestamptz[], %(flaps)s::bigint[],
+  %(look_at)s::timestamptz[]
+) as c (id, severity, firing, quiet_since, flaps, look_at)
+where i.id = c.id
+
+-- drop_incidents: take back stories that this very transaction began and did not need.
+delete from incidents where id = any(%(id)s::bigint[])
+
+-- add_events: append lines to the timeline.
+insert into timeline (at, kind, text, incident_id, alert_id, run_id, detail)
+select at, kind, text, incident_id, alert_id, run_id, detail
+from unnest(
+  %(at)s::timestamptz[], %(kind)s::text[], %(text)s::text[], %(incident_id)s::bigint[], %(alert_id)s::text[],
+  %(run_id)s::bigint[], %(detail)s::jsonb[]
+) with ordinality as e (at, kind, text, incident_id, alert_id, run_id, detail, n)
+order by n
