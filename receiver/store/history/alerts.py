@@ -1,0 +1,201 @@
+"""Alerts by what they say, newest first.
+
+Postgres guesses badly how many rows carry a label, and would now and then walk the whole time index for a rare one. So
+the shape of the work is not left to it. A filter that an index answers in order of time is one plain statement. For any
+other, a bounded number of the newest rows is looked at first, which is all that a frequent label needs. Then the index
+over the labels answers, in windows of time that grow backwards, until the page is full. What no index can answer (a
+regular expression, a text) stops after a bounded number of rows and gives a cursor to go on from there.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy import Select, and_, func, select, text
+from sqlalchemy.exc import DBAPIError
+
+from receiver.model.errors import QueryRefused
+from receiver.model.incident import Occurrence
+from receiver.store.database import Transaction
+from receiver.store.history.condition import AlertFilter, Conditions, all_of, sort
+from receiver.store.history.page import Key, Order, Page, Position, checked
+from receiver.store.rows import Row, occurrence, parse_public_id
+from receiver.store.tables import OccurrenceRow
+
+__all__ = ["AlertFilter", "get", "page"]
+
+ORDER: Final = Order(columns=(OccurrenceRow.starts_at, OccurrenceRow.id))
+
+_PROBE: Final = 2_000
+"""Newest rows that are looked at before the index over the labels is asked: some 5 ms of work."""
+
+_WALK: Final = 20_000
+"""Rows that one page looks at where no index can answer."""
+
+_DENSE: Final = _PROBE // 50
+"""So many hits among the probed rows are too many to be fetched by the index over the labels and searched further."""
+
+_WINDOWS: Final = (timedelta(days=7), timedelta(days=30), timedelta(days=180))
+"""How far back the index over the labels is asked at once; then for all that is older."""
+
+_TIMEOUT: Final = timedelta(seconds=5)
+"""Of one statement: a hostile regular expression costs no more than this."""
+
+_TABLE: Final = OccurrenceRow.__table__.c
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+
+_SHAPE: Final = {
+    "plan_cache_mode": "force_custom_plan",
+    "statement_timeout": str(int(_TIMEOUT.total_seconds() * 1000)),
+}
+_BY_INDEX: Final = {"enable_seqscan": "off", "enable_indexscan": "off"}
+"""Leaves only bitmaps, and so the index over the labels."""
+
+
+async def page(tx: Transaction, wanted: AlertFilter, *, limit: int = 50, cursor: str | None = None) -> Page[Occurrence]:
+    """Read the newest alerts that a filter wants, by (`starts_at`, `id`).
+
+    A page may hold fewer items than asked for, and still have a `next`: see the head of this module.
+
+    Raises:
+        QueryRefused: The cursor, the limit or an expression cannot be used, or the search takes too long.
+    """
+    position = ORDER.position(cursor)
+    reading = _Reading(tx=tx, conditions=sort(wanted), position=position, count=checked(limit) + 1)
+    with _refusals():
+        rows, edge = await reading.rows()
+    return ORDER.page(rows, position, limit, occurrence, edge=edge)
+
+
+async def get(tx: Transaction, public_id: str) -> Occurrence | None:
+    """Read one alert by its public id; None when there is none of that id."""
+    try:
+        month, after, number = parse_public_id(public_id)
+    except ValueError:
+        return None
+    within = and_(OccurrenceRow.starts_at >= month, OccurrenceRow.starts_at < after)
+    found = await tx.execute(select(OccurrenceRow).where(OccurrenceRow.id == number, within))
+    row = found.one_or_none()
+    return None if row is None else occurrence(row)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """The reading of one page; `count` is one row more than it holds, to know whether more follow."""
+
+    tx: Transaction
+    conditions: Conditions
+    position: Position
+    count: int
+
+    async def rows(self) -> tuple[list[Row], Key | None]:
+        """Read the rows, and where the search stopped if it stopped before the end."""
+        if self.conditions.answered_in_order:
+            found = await self.tx.execute(self._ordered(self.position.key).limit(self.count))
+            return list(found), None
+        async with _settings(self.tx, _SHAPE):
+            return await self._search()
+
+    async def _search(self) -> tuple[list[Row], Key | None]:
+        if not self.conditions.indexed:
+            return await self._walk(_WALK)
+        rows, edge = await self._walk(_PROBE)
+        if edge is None:
+            return rows, None
+        if self.conditions.residual and await self._hits(_PROBE) >= _DENSE:
+            return await self._walk(_WALK)
+        async with _settings(self.tx, _BY_INDEX):
+            return rows + await self._by_index(edge, self.count - len(rows)), None
+
+    def _ordered(self, key: Key | None) -> Select[Any]:
+        statement = select(OccurrenceRow).where(*all_of(self.conditions.ordered, _TABLE))
+        return ORDER.cut(statement, Position(key=key, backwards=self.position.backwards))
+
+    async def _walk(self, reach: int) -> tuple[list[Row], Key | None]:
+        """Look at the next *reach* rows in order; the edge is None when the page is full or nothing lies beyond."""
+        walked = self._ordered(self.position.key).limit(reach).subquery("walked")
+        sorting = ORDER.sorting(backwards=self.position.backwards, columns=(walked.c.starts_at, walked.c.id))
+        wanted = all_of((*self.conditions.indexed, *self.conditions.residual), walked.c)
+        rows = list(await self.tx.execute(select(walked).where(*wanted).order_by(*sorting).limit(self.count)))
+        return rows, None if len(rows) >= self.count else await self._edge(reach)
+
+    async def _edge(self, reach: int) -> Key | None:
+        last = self._ordered(self.position.key).with_only_columns(*ORDER.columns).offset(reach - 1).limit(1)
+        row = (await self.tx.execute(last)).one_or_none()
+        return None if row is None else ORDER.key(row)
+
+    async def _hits(self, reach: int) -> int:
+        walked = self._ordered(self.position.key).limit(reach).subquery("walked")
+        counted = select(func.count()).select_from(walked).where(*all_of(self.conditions.indexed, walked.c))
+        return int((await self.tx.execute(counted)).scalar_one())
+
+    async def _by_index(self, edge: Key, count: int) -> list[Row]:
+        rows: list[Row] = []
+        for since, until in _windows(edge[0], backwards=self.position.backwards):
+            rows += await self.tx.execute(self._window(edge, since, until).limit(count - len(rows)))
+            if len(rows) >= count:
+                break
+        return rows
+
+    def _window(self, edge: Key, since: datetime, until: datetime) -> Select[Any]:
+        conditions = self.conditions
+        every = all_of((*conditions.ordered, *conditions.indexed, *conditions.residual), _TABLE)
+        within = and_(OccurrenceRow.starts_at >= since, OccurrenceRow.starts_at <= until)
+        beyond = ORDER.beyond(edge, backwards=self.position.backwards)
+        found = select(OccurrenceRow).where(*every, within, beyond).cte("found").prefix_with("materialized")
+        sorting = ORDER.sorting(backwards=self.position.backwards, columns=(found.c.starts_at, found.c.id))
+        return select(found).order_by(*sorting)
+
+
+def _windows(edge: Any, *, backwards: bool) -> Iterator[tuple[datetime, datetime]]:
+    """Cut the time beyond an edge into windows, both ends included, that do not overlap."""
+    step = timedelta(microseconds=1)
+    near: datetime = edge
+    for span in _WINDOWS:
+        if (_LAST - near if backwards else near - _FIRST) <= span:
+            break
+        far = near + span if backwards else near - span
+        yield (near, far) if backwards else (far, near)
+        near = far + step if backwards else far - step
+    yield (near, _LAST) if backwards else (_FIRST, near)
+
+
+@asynccontextmanager
+async def _settings(tx: Transaction, wanted: dict[str, str]) -> AsyncIterator[None]:
+    """Change settings of the transaction for some statements; an error ends the transaction and them with it."""
+    names = list(wanted)
+    asked = text("select name, current_setting(name) from unnest(cast(:names as text[])) as name")
+    before = [(str(name), str(value)) for name, value in await tx.execute(asked, {"names": names})]
+    await _set(tx, list(wanted.items()))
+    yield
+    await _set(tx, before)
+
+
+async def _set(tx: Transaction, values: list[tuple[str, str]]) -> None:
+    await tx.execute(
+        text(
+            "select set_config(name, value, true) "
+            "from unnest(cast(:names as text[]), cast(:values as text[])) as wanted (name, value)"
+        ),
+        {"names": [name for name, _ in values], "values": [value for _, value in values]},
+    )
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if isinstance(error.orig, psycopg.errors.InvalidRegularExpression):
+            raise QueryRefused(
+                f"Postgres cannot use the regular expression: {error.orig}", parameter="label"
+            ) from error
+        if isinstance(error.orig, psycopg.errors.QueryCanceled):
+            raise QueryRefused(
+                "the search took too long; narrow it with since, until, alertname or a label", parameter="q"
+            ) from error
+        raise

@@ -1,0 +1,41 @@
+"""The whole story of one incident, for whoever is to be told about it."""
+
+from sqlalchemy import select
+
+from receiver.model.errors import StoreError
+from receiver.model.finding import Finding
+from receiver.model.message import Story
+from receiver.store.database import Transaction
+from receiver.store.history import decisions, incidents, messages, remediations
+from receiver.store.rows import finding
+from receiver.store.tables import FindingRow
+
+
+async def story(tx: Transaction, incident_id: int) -> Story:
+    """Read all that is known of an incident; each list oldest first, the findings by source.
+
+    Raises:
+        StoreError: There is no such incident.
+    """
+    incident = await incidents.get(tx, incident_id)
+    if incident is None:
+        raise StoreError(f"there is no incident {incident_id}; look at `receiver incidents list`")
+    return Story(
+        incident=incident,
+        alerts=await incidents.alerts_of(tx, incident_id),
+        findings=await findings_of(tx, incident_id),
+        decisions=await decisions.of_incident(tx, incident_id),
+        runs=await remediations.of_incident(tx, incident_id),
+        messages=await messages.of_incident(tx, incident_id),
+    )
+
+
+async def findings_of(tx: Transaction, incident_id: int) -> tuple[Finding, ...]:
+    """Read the newest answer of each source about an incident, by name of the source."""
+    found = await tx.execute(
+        select(FindingRow)
+        .where(FindingRow.incident_id == incident_id)
+        .distinct(FindingRow.source)
+        .order_by(FindingRow.source, FindingRow.id.desc())
+    )
+    return tuple(finding(row) for row in found)
