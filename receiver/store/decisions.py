@@ -1,0 +1,160 @@
+"""What playbooks decided: the facts that guards ask for, read under locks, and the decision with the run it begins."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, exists, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from receiver.model.incident import Occurrence
+from receiver.model.remediation import Decision, Outcome, Run, RunId, RunState
+from receiver.store import rows
+from receiver.store.database import Transaction
+from receiver.store.looks import ACTIVE
+from receiver.store.tables import DecisionRow, EntryRow, RunRow
+
+TICK_LEASE = timedelta(seconds=25)
+"""By when a running run's tick must have come to something; then the sweep has it looked at again."""
+
+
+async def lock_scopes(transaction: Transaction, *scopes: str) -> None:
+    """Hold names (of a playbook, a namespace, a lineage) until the end of the transaction, in one order for everybody.
+
+    Whoever decides about one of them is then alone, so that what guards count cannot change before the slot is taken.
+    """
+    for scope in sorted(set(scopes)):
+        await transaction.execute(text("select pg_advisory_xact_lock(hashtextextended(:scope, 0))"), {"scope": scope})
+
+
+async def decided(transaction: Transaction, alerts: Sequence[Occurrence]) -> set[tuple[str, str]]:
+    """List which playbooks decided about the present firing of alerts: pairs of alert id and playbook."""
+    if not alerts:
+        return set()
+    about = or_(*(and_(DecisionRow.alert_id == one.id, DecisionRow.firing == one.firings) for one in alerts))
+    found = await transaction.execute(select(DecisionRow.alert_id, DecisionRow.playbook).where(about))
+    return {(row.alert_id, row.playbook) for row in found}
+
+
+async def acted_since(transaction: Transaction, playbook: str, lineage: str, since: datetime) -> tuple[datetime, ...]:
+    """List when runs of a playbook on a lineage began that took or intended an effect, oldest first."""
+    acted = exists().where(EntryRow.run_id == RunRow.id)
+    found = await transaction.execute(
+        select(RunRow.started_at)
+        .where(RunRow.playbook == playbook, RunRow.lineage == lineage, RunRow.started_at >= since, acted)
+        .order_by(RunRow.started_at)
+    )
+    return tuple(found.scalars())
+
+
+async def unfinished(transaction: Transaction, lineage: str) -> tuple[RunId, ...]:
+    """List the unfinished runs on a lineage, of any playbook."""
+    found = await transaction.execute(
+        select(RunRow.id).where(RunRow.lineage == lineage, RunRow.state.in_(ACTIVE)).order_by(RunRow.id)
+    )
+    return tuple(RunId(number) for number in found.scalars())
+
+
+async def superseding(transaction: Transaction, uid: str) -> str:
+    """Say which run of ours ended or replaced the workflow of a uid; empty when none did."""
+    acted = exists().where(EntryRow.run_id == RunRow.id)
+    found = await transaction.execute(
+        select(RunRow.id).where(RunRow.target["uid"].astext == uid, acted).order_by(RunRow.id.desc()).limit(1)
+    )
+    number = found.scalar()
+    return "" if number is None else f"run {number}"
+
+
+async def lineage_of(transaction: Transaction, uid: str) -> str:
+    """Find the lineage that our own journal knows of the workflow of a uid; empty when it knows none."""
+    made = RunRow.vars["workflow"]["uid"].astext == uid
+    found = await transaction.execute(
+        select(RunRow.lineage).where(or_(made, RunRow.target["uid"].astext == uid)).order_by(RunRow.id.desc()).limit(1)
+    )
+    return str(found.scalar() or "")
+
+
+async def keep(
+    transaction: Transaction, decision: Decision, *, incident_id: int, firing: int, at: datetime
+) -> int | None:
+    """Keep a decision; returns its number, or None when this playbook decided about this firing already."""
+    kept = await transaction.execute(
+        upsert(DecisionRow)
+        .values(
+            at=at,
+            incident_id=incident_id,
+            alert_id=decision.alert_id,
+            firing=firing,
+            playbook=decision.playbook,
+            version=decision.version,
+            mode=decision.mode.value,
+            target=rows.target_json(decision.target),
+            outcome=decision.outcome.value if decision.outcome else None,
+            reason=decision.reason,
+            checks=[rows.check_json(check) for check in decision.checks],
+            would=list(decision.would),
+        )
+        .on_conflict_do_nothing()
+        .returning(DecisionRow.id)
+    )
+    return kept.scalar()
+
+
+async def begin_run(
+    transaction: Transaction,
+    decision_id: int,
+    decision: Decision,
+    *,
+    incident_id: int,
+    at: datetime,
+    steps: Sequence[dict[str, Any]],
+    confirm: str,
+    escalate: bool,
+    hold_until: datetime | None,
+) -> Run | None:
+    """Begin the run of a decision; one that ended before it began is written down as finished.
+
+    Returns:
+        The run, or None when another run on the same lineage is unfinished: the caller records that as a refusal.
+    """
+    outcome = decision.outcome
+    over = outcome is not None
+    began = await transaction.execute(
+        upsert(RunRow)
+        .values(
+            incident_id=incident_id,
+            alert_id=decision.alert_id,
+            playbook=decision.playbook,
+            version=decision.version,
+            mode=decision.mode.value,
+            target=rows.target_json(decision.target),
+            lineage=decision.target.lineage if decision.target else "",
+            state=(RunState.FINISHED if over else RunState.RUNNING).value,
+            outcome=outcome.value if outcome else None,
+            reason=decision.reason,
+            confirm=confirm,
+            escalate=escalate,
+            hold_until=hold_until,
+            steps=list(steps),
+            cursor=0,
+            vars={},
+            wake_at=None if over else at + TICK_LEASE,
+            entered_at=at,
+            started_at=at,
+            finished_at=at if over else None,
+        )
+        .on_conflict_do_nothing()
+        .returning(RunRow)
+    )
+    row = began.first()
+    if row is None:
+        return None
+    await transaction.execute(update(DecisionRow).where(DecisionRow.id == decision_id).values(run_id=row.id))
+    return rows.run(row)
+
+
+async def refuse(transaction: Transaction, decision_id: int, reason: str) -> None:
+    """Turn a decision that lost the race for its workflow into a refusal."""
+    await transaction.execute(
+        update(DecisionRow).where(DecisionRow.id == decision_id).values(outcome=Outcome.BLOCKED.value, reason=reason)
+    )

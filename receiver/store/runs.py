@@ -1,0 +1,150 @@
+"""The durable state of a run: every change is a compare-and-swap on its cursor, in the transaction of what it tells.
+
+A tick that finds another cursor, or a run that is finished, changes nothing: whoever was paused and woke up again, or
+was started twice, ends here.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from receiver.model.incident import Occurrence
+from receiver.model.remediation import EntryState, Outcome, Run, RunState
+from receiver.store import rows
+from receiver.store.database import Transaction
+from receiver.store.decisions import TICK_LEASE
+from receiver.store.looks import ACTIVE
+from receiver.store.tables import EntryRow, OccurrenceRow, RunRow
+
+
+async def read(transaction: Transaction, run_id: int) -> Run | None:
+    """Read a run with its journal."""
+    row = (await transaction.execute(select(RunRow).where(RunRow.id == run_id))).first()
+    if row is None:
+        return None
+    journal = await transaction.execute(
+        select(EntryRow)
+        .where(EntryRow.run_id == run_id)
+        .order_by(EntryRow.started_at, EntryRow.cursor, EntryRow.attempt)
+    )
+    return rows.run(row, [rows.entry(entry) for entry in journal])
+
+
+async def alert_of(transaction: Transaction, run: Run) -> Occurrence:
+    """Read the occurrence that a run answers to, as it is now."""
+    month, after, number = rows.parse_public_id(run.alert_id)
+    statement = select(OccurrenceRow).where(
+        OccurrenceRow.id == number, OccurrenceRow.starts_at >= month, OccurrenceRow.starts_at < after
+    )
+    return rows.occurrence((await transaction.execute(statement)).one())
+
+
+async def intend(transaction: Transaction, run: Run, *, attempt: int, action: str, at: datetime) -> bool:
+    """Write down an effect before it is taken.
+
+    Returns:
+        False when it is not ours to take: the run went on meanwhile, or somebody else took this attempt.
+    """
+    if not await _swap(transaction, run, state=RunState.RUNNING.value, wake_at=at + TICK_LEASE):
+        return False
+    written = await transaction.execute(
+        upsert(EntryRow)
+        .values(
+            run_id=run.id,
+            cursor=run.cursor,
+            attempt=attempt,
+            action=action,
+            state=EntryState.INTENDED.value,
+            started_at=at,
+            result={},
+            error="",
+        )
+        .on_conflict_do_nothing()
+        .returning(EntryRow.attempt)
+    )
+    return written.first() is not None
+
+
+async def settle(
+    transaction: Transaction,
+    run: Run,
+    *,
+    attempt: int,
+    at: datetime,
+    result: Mapping[str, Any] | None = None,
+    error: str = "",
+) -> None:
+    """Write down what became of an attempt."""
+    await transaction.execute(
+        update(EntryRow)
+        .where(EntryRow.run_id == run.id, EntryRow.cursor == run.cursor, EntryRow.attempt == attempt)
+        .values(
+            state=(EntryState.FAILED if error else EntryState.DONE).value,
+            finished_at=at,
+            result=dict(result or {}),
+            error=error,
+        )
+    )
+
+
+async def go_on(transaction: Transaction, run: Run, *, at: datetime, variables: Mapping[str, Any]) -> bool:
+    """Go to the next step; its tick is due now. False when the run went on meanwhile."""
+    return await _swap(
+        transaction,
+        run,
+        cursor=run.cursor + 1,
+        vars=dict(variables),
+        state=RunState.RUNNING.value,
+        wake_at=at + TICK_LEASE,
+        entered_at=at,
+    )
+
+
+async def wait(transaction: Transaction, run: Run, *, until: datetime, variables: Mapping[str, Any], why: str) -> bool:
+    """Stay at the step until a time. False when the run went on meanwhile."""
+    return await _swap(transaction, run, vars=dict(variables), state=RunState.WAITING.value, wake_at=until, reason=why)
+
+
+async def finish(
+    transaction: Transaction,
+    run: Run,
+    *,
+    at: datetime,
+    outcome: Outcome,
+    reason: str,
+    variables: Mapping[str, Any],
+    escalate: bool,
+) -> bool:
+    """End a run. False when it had ended, or went on meanwhile."""
+    return await _swap(
+        transaction,
+        run,
+        vars=dict(variables),
+        state=RunState.FINISHED.value,
+        outcome=outcome.value,
+        reason=reason,
+        escalate=escalate,
+        wake_at=None,
+        finished_at=at,
+    )
+
+
+async def wake(transaction: Transaction, run_id: int, at: datetime) -> int | None:
+    """Make a waiting run due now, because somebody answered; returns its cursor, or None when it is finished."""
+    woken = await transaction.execute(
+        update(RunRow).where(RunRow.id == run_id, RunRow.state.in_(ACTIVE)).values(wake_at=at).returning(RunRow.cursor)
+    )
+    return woken.scalar()
+
+
+async def _swap(transaction: Transaction, run: Run, **values: Any) -> bool:
+    swapped = await transaction.execute(
+        update(RunRow)
+        .where(RunRow.id == run.id, RunRow.cursor == run.cursor, RunRow.state.in_(ACTIVE))
+        .values(**values)
+        .returning(RunRow.id)
+    )
+    return swapped.first() is not None

@@ -1,0 +1,87 @@
+"""What is overdue: each row whose time has come gets a new job and, with it, a new time.
+
+Every replica sweeps; rows that another one holds are skipped. So a lost job, a dead worker or an emptied queue delays
+work by one lease, and ten thousand waiting runs cost one indexed statement a second.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import exists, select, update
+from sqlalchemy.orm import aliased
+
+from receiver.model.message import MessageState
+from receiver.model.remediation import RunState
+from receiver.store.database import Transaction
+from receiver.store.decisions import TICK_LEASE
+from receiver.store.jobs import Job, Queue
+from receiver.store.looks import ACTIVE
+from receiver.store.stories import LOOK_LEASE
+from receiver.store.tables import IncidentRow, MessageRow, RunRow
+
+_MOST: Final = 500
+"""Rows of one kind in one sweep; what is left waits for the next, a second later."""
+
+
+async def enqueue_due(transaction: Transaction, queue: Queue, now: datetime) -> int:
+    """Make a job for every run, incident and message that is due; returns how many."""
+    ticks = await _due_runs(transaction, now)
+    looks = await _due_incidents(transaction, now)
+    sends = await _due_messages(transaction, now)
+    await queue.enqueue(transaction, Job.TICK, *({"run_id": run_id, "cursor": cursor} for run_id, cursor in ticks))
+    await queue.enqueue(transaction, Job.LOOK, *({"incident_id": number} for number in looks))
+    await queue.enqueue(transaction, Job.SEND, *({"message_id": number} for number in sends))
+    return len(ticks) + len(looks) + len(sends)
+
+
+async def _due_runs(transaction: Transaction, now: datetime) -> list[tuple[int, int]]:
+    due = (
+        select(RunRow.id)
+        .where(RunRow.state.in_(ACTIVE), RunRow.wake_at <= now)
+        .order_by(RunRow.wake_at)
+        .limit(_MOST)
+        .with_for_update(skip_locked=True)
+    )
+    woken = await transaction.execute(
+        update(RunRow)
+        .where(RunRow.id.in_(due.scalar_subquery()))
+        .values(state=RunState.RUNNING.value, wake_at=now + TICK_LEASE)
+        .returning(RunRow.id, RunRow.cursor)
+    )
+    return [(row.id, row.cursor) for row in woken]
+
+
+async def _due_incidents(transaction: Transaction, now: datetime) -> list[int]:
+    due = (
+        select(IncidentRow.id)
+        .where(IncidentRow.look_at <= now)
+        .order_by(IncidentRow.look_at)
+        .limit(_MOST)
+        .with_for_update(skip_locked=True)
+    )
+    asked = await transaction.execute(
+        update(IncidentRow)
+        .where(IncidentRow.id.in_(due.scalar_subquery()))
+        .values(look_at=now + LOOK_LEASE)
+        .returning(IncidentRow.id)
+    )
+    return list(asked.scalars())
+
+
+async def _due_messages(transaction: Transaction, now: datetime) -> list[int]:
+    earlier = aliased(MessageRow)
+    before_it = exists().where(
+        earlier.incident_id == MessageRow.incident_id,
+        earlier.place == MessageRow.place,
+        earlier.address == MessageRow.address,
+        earlier.state == MessageState.PENDING.value,
+        earlier.id < MessageRow.id,
+    )
+    due = await transaction.execute(
+        select(MessageRow.id)
+        .where(MessageRow.state == MessageState.PENDING.value, MessageRow.due_at <= now, ~before_it)
+        .order_by(MessageRow.due_at)
+        .limit(_MOST)
+        .with_for_update(skip_locked=True)
+    )
+    return list(due.scalars())
