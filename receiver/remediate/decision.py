@@ -89,20 +89,12 @@ def decide(
 def compile_steps(playbook: Playbook, mode: Mode) -> tuple[dict[str, Any], ...]:
     """Turn a playbook's steps into what a run carries with it, as JSON values.
 
-    Each is `{"action": verb, "params": {...}}`; `propose` and a required approval put an `approve` in front. The first
-    step with an effect carries the playbook's `confirm`, so that the run needs nothing but itself.
+    Each is `{"action": verb, "params": {...}}`; `propose` and a required approval put an `approve` in front.
     """
     steps = [_compiled(step.verb, step.action) for step in playbook.steps]
-    first = next((step for step in steps if step["action"] in EFFECTS), None)
-    if first is not None:
-        first["confirm"] = str(playbook.confirm)
     if mode is Mode.PROPOSE or playbook.approval is Approval.REQUIRED:
         steps.insert(0, _compiled("approve", Approve(timeout=APPROVAL_TIMEOUT)))
     return tuple(steps)
-
-
-EFFECTS = frozenset({"workflow.terminate", "workflow.resubmit"})
-"""The verbs that change the cluster."""
 
 
 def say(action: Action, target: str) -> str:

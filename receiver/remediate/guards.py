@@ -70,11 +70,12 @@ def window(playbook: Playbook) -> timedelta:
 def _namespace(asked: _Question) -> Check:
     namespace = _namespace_of(asked)
     allowed = asked.facts.namespace_allowed
+    refusal = f"playbooks may not act in namespace {namespace}" if namespace else "the alert names no namespace"
     return _verdict(
         "namespace",
-        refusal="" if allowed else _said(allowed, f"playbooks may not act in namespace {namespace or '(none)'}"),
+        refusal="" if allowed else _said(allowed, refusal),
         measured=namespace or "no namespace",
-        limit="kubernetes.namespaces",
+        limit="one of the setting kubernetes.namespaces",
     )
 
 
@@ -108,7 +109,7 @@ def _untargetable(asked: _Question) -> str:
 def _superseded(asked: _Question) -> Check:
     by, workflow = asked.facts.superseded_by, asked.workflow
     if not by and workflow is not None and workflow.terminated_by:
-        by = f"run {workflow.terminated_by}, which ended it"
+        by = f"run {workflow.terminated_by.partition(':')[0][:20]}"
     return _verdict(
         "superseded",
         refusal=""

@@ -209,4 +209,5 @@ def _written(value: object) -> str:
         return format_duration(value)
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
-    return json.dumps(value, ensure_ascii=False)
+    # No lone surrogate gets through: Postgres would refuse the record of the decision.
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()

@@ -1,0 +1,211 @@
+"""An effect: whether it is its turn, whether it happened already, and what follows when it failed.
+
+Before the first effect everything is asked once more, and anything may still stop the run. After a workflow was ended
+nothing stops it before the step that brings it back.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from receiver.model.alert import AlertStatus
+from receiver.model.duration import format_duration
+from receiver.model.errors import ClusterBusy, ClusterError, Conflict, NotFound, PreconditionFailed, WorkflowFinished
+from receiver.model.remediation import Entry, Mode, Outcome, Run, Target
+from receiver.remediate.actions import BY_NAME
+from receiver.remediate.decision import say
+from receiver.remediate.expression import Expression, NotEvaluable, reading
+from receiver.remediate.facts import (
+    Facts,
+    Verdict,
+    entries_at,
+    has_acted,
+    is_midway,
+    is_the_one,
+    lasting,
+    operation_of,
+    values_of,
+    verb_at,
+)
+from receiver.remediate.language import parse_step
+from receiver.remediate.tick import Finished, Passed, Step, Tick, Wait
+
+MOST_ATTEMPTS: Final = 5
+"""Of one step."""
+BACKOFF: Final = timedelta(seconds=2)
+"""Pause after the first attempt; each further one doubles it."""
+LONGEST_BACKOFF: Final = timedelta(seconds=30)
+SETTLE: Final = timedelta(seconds=30)
+"""How long after an attempt without an answer its request may still arrive; three times the time limit of a request."""
+UNREADABLE_LIMIT: Final = timedelta(minutes=15)
+"""How long a run waits for a cluster that cannot be read: longer than an API server needs to be replaced."""
+
+
+def attempt(run: Run, facts: Facts) -> Tick:
+    """Decide about the present step, which has an effect."""
+    if facts.workflow_error:
+        return wait_for_cluster(run, facts, facts.workflow_error)
+    if run.target is None:
+        return finish(run, Outcome.FAILED, "The run has no workflow to act on.")
+    verb = BY_NAME[verb_at(run, run.cursor)]
+    entries = entries_at(run, run.cursor)
+    done = verb.recover(run, facts)
+    if done is not None:
+        return Passed(vars=done.vars, text=done.text, result=done.result, recovered=entries[-1] if entries else None)
+    end = _before_first(run, facts) if not has_acted(run) else _after_first(run, facts)
+    if end is None and len(entries) >= MOST_ATTEMPTS:
+        last = entries[-1].error or "no answer came"
+        end = finish(run, Outcome.FAILED, f"{verb.name} was tried {len(entries)} times in vain; last: {last}")
+    if isinstance(end, Finished) and entries:
+        return _settled(run, facts, entries[-1], end)
+    if end is not None:
+        return end
+    return _step(run, run.target, facts.now, entries)
+
+
+def after_failure(run: Run, error: ClusterError, number: int, now: datetime) -> Wait | Finished:
+    """Say what follows when an attempt at the present step failed.
+
+    Args:
+        run: The run, as it was when the attempt began.
+        error: Why it failed.
+        number: Number of the attempt, from 1.
+        now: The present time.
+
+    Returns:
+        A pause after which `advance` looks whether it happened all the same, and else tries again or gives up; or the
+        end, when another attempt cannot help.
+    """
+    if error.retryable or isinstance(error, Conflict):
+        asked = error.retry_after if isinstance(error, ClusterBusy) else None
+        pause = max(backoff(number), asked or timedelta())
+        text = f"Attempt {number} of {MOST_ATTEMPTS} failed; it is looked at again in {format_duration(pause)}: {error}"
+        return Wait(until=now + pause, vars=lasting(run.vars), text=text)
+    lost = isinstance(error, NotFound | PreconditionFailed)
+    if not has_acted(run) and lost and number > 1:
+        return _unknown(run)
+    if not has_acted(run) and (lost or isinstance(error, WorkflowFinished)):
+        return finish(run, Outcome.SKIPPED, f"Nothing was done, since the workflow changed meanwhile: {error}")
+    return finish(run, Outcome.FAILED, f"{verb_at(run, run.cursor)} was refused: {error}")
+
+
+def backoff(number: int) -> timedelta:
+    """Give the pause after an attempt, the first being 1."""
+    return min(BACKOFF * (1 << min(max(number, 1) - 1, 10)), LONGEST_BACKOFF)
+
+
+def finish(run: Run, outcome: Outcome, text: str) -> Finished:
+    """End a run; what it ended and did not make good is told in any case."""
+    harmless = outcome in {Outcome.SUCCEEDED, Outcome.SKIPPED}
+    return Finished(outcome=outcome, text=text, must_page=is_midway(run) and not harmless, vars=lasting(run.vars))
+
+
+def wait_for_cluster(run: Run, facts: Facts, error: str) -> Wait | Finished:
+    """Wait for a cluster that cannot be read, up to a limit."""
+    said = run.vars.get("unreadable_since")
+    since = datetime.fromisoformat(said) if isinstance(said, str) else facts.now
+    elapsed = facts.now - since
+    if elapsed >= UNREADABLE_LIMIT:
+        text = f"The workflow could not be read for {format_duration(elapsed)}, so the run is given up: {error}"
+        return finish(run, Outcome.FAILED, text)
+    pause = min(max(elapsed / 2, BACKOFF), LONGEST_BACKOFF)
+    return Wait(
+        until=min(facts.now + pause, since + UNREADABLE_LIMIT),
+        vars={**run.vars, "unreadable_since": since.isoformat()},
+        text=f"The workflow cannot be read at the moment: {error}",
+    )
+
+
+def approval_of(facts: Facts, cursor: int, deadline: datetime) -> Verdict | None:
+    """Give the answer to an approval that counts: a rejection before any agreement, neither after the deadline."""
+    said = [one for one in facts.verdicts if one.cursor == cursor and one.at <= deadline]
+    return min(said, key=lambda one: (one.approved, one.at), default=None)
+
+
+def still_fires(run: Run, facts: Facts) -> Finished | None:
+    """End a run that has not acted when its alert is over."""
+    if facts.alert.status is AlertStatus.FIRING:
+        return None
+    return finish(run, Outcome.SKIPPED, "The alert was resolved before anything was done, so nothing is done.")
+
+
+def _before_first(run: Run, facts: Facts) -> Finished | Wait | None:
+    verb = BY_NAME[verb_at(run, run.cursor)]
+    if facts.cancelled_by:
+        return finish(run, Outcome.CANCELLED, f"{facts.cancelled_by} cancelled it before anything was done.")
+    if run.mode is Mode.DRY_RUN:
+        return finish(run, Outcome.SIMULATED, "Dry run: nothing is done.")
+    disapproved = _disapproved(run, facts)
+    if disapproved is not None:
+        return disapproved
+    reason = verb.moot(run, facts) or verb.preconditions(run, facts)
+    if reason:
+        return finish(run, Outcome.SKIPPED, f"Nothing was done: {reason}.")
+    return still_fires(run, facts) or _confirmed(run, facts)
+
+
+def _after_first(run: Run, facts: Facts) -> Finished | None:
+    verb = BY_NAME[verb_at(run, run.cursor)]
+    moot = verb.moot(run, facts)
+    if moot:
+        return finish(run, Outcome.SKIPPED, f"Nothing more was done: {moot}.")
+    refusal = verb.preconditions(run, facts)
+    return finish(run, Outcome.FAILED, f"{verb.name} must not be done: {refusal}.") if refusal else None
+
+
+def _disapproved(run: Run, facts: Facts) -> Finished | None:
+    answers = [one for one in facts.verdicts if one.cursor < run.cursor]
+    rejection = next((one for one in answers if not one.approved), None)
+    if rejection is not None:
+        return finish(run, Outcome.REJECTED, f"{rejection.by} rejected it before anything was done.")
+    if run.mode is Mode.PROPOSE and not answers:
+        return finish(run, Outcome.BLOCKED, "Nobody approved it, and a proposed run acts only after an approval.")
+    return None
+
+
+def _confirmed(run: Run, facts: Facts) -> Finished | Wait | None:
+    values = values_of(run, facts)
+    try:
+        expression = Expression(facts.confirm)
+        if expression.holds(values):
+            return None
+    except NotEvaluable as error:
+        if facts.pods is None:
+            return wait_for_cluster(run, facts, str(error))
+        return finish(run, Outcome.BLOCKED, f"Guard confirm refused: {error}.")
+    except ValueError as error:
+        return finish(run, Outcome.BLOCKED, f"Guard confirm refused: the condition cannot be used: {error}.")
+    return finish(run, Outcome.SKIPPED, f"{expression.shown} is not true any more: {reading(expression, values)}.")
+
+
+def _settled(run: Run, facts: Facts, last: Entry, end: Finished) -> Finished | Wait:
+    """End a run whose effect was attempted and is not to be seen: not while the request may still arrive."""
+    settled_at = last.started_at + SETTLE
+    if facts.now < settled_at:
+        text = f"An attempt was made moments ago and may still take effect; then: {end.text}"
+        return Wait(until=settled_at, vars=lasting(run.vars), text=text)
+    return end if has_acted(run) or is_the_one(run, facts.workflow) else _unknown(run)
+
+
+def _unknown(run: Run) -> Finished:
+    text = (
+        f"{verb_at(run, run.cursor)} was attempted, and the workflow has gone since. Whether this run ended it cannot be "
+        "seen any more: look whether it has to be started again."
+    )
+    return Finished(outcome=Outcome.FAILED, text=text, must_page=True, vars=lasting(run.vars))
+
+
+def _step(run: Run, target: Target, now: datetime, entries: list[Entry]) -> Step | Wait:
+    if entries:
+        last = entries[-1]
+        due_at = (last.finished_at or last.started_at) + backoff(last.attempt)
+        if now < due_at:
+            return Wait(until=due_at, vars=lasting(run.vars), text="A pause before the next attempt.")
+    _, action = parse_step(run.steps[run.cursor])
+    return Step(
+        cursor=run.cursor,
+        action=verb_at(run, run.cursor),
+        params=run.steps[run.cursor].get("params", {}),
+        attempt=entries[-1].attempt + 1 if entries else 1,
+        operation=operation_of(run, target),
+        text=f"It is going to {say(action, f'{target.namespace}/{target.name}')}.",
+    )

@@ -1,0 +1,153 @@
+"""What a run does next. Pure: the pipeline reads the facts, asks here, and keeps the answer before anything else."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from receiver.model.duration import format_duration
+from receiver.model.errors import DocumentError
+from receiver.model.remediation import Outcome, Run
+from receiver.remediate.attempt import approval_of, attempt, finish, still_fires, wait_for_cluster
+from receiver.remediate.expression import Expression, NotEvaluable, reading
+from receiver.remediate.facts import KEPT, Facts, has_acted, is_midway, is_the_one, lasting, values_of, watched
+from receiver.remediate.language import Approve, Resubmit, Terminate, Verify, WaitUntil, parse_step
+from receiver.remediate.tick import Finished, Passed, Tick, Wait
+
+SHORTEST_POLL: Final = timedelta(seconds=1)
+LONGEST_POLL: Final = timedelta(seconds=10)
+APPROVAL_POLL: Final = timedelta(minutes=1)
+"""How often an unanswered approval is looked at: an alert may resolve meanwhile. An answer wakes the run at once."""
+
+
+def advance(run: Run, facts: Facts) -> Tick:
+    """Say what comes next in a run that is not finished.
+
+    Args:
+        run: The run with its journal. An entry without a result at the present step may have taken effect.
+        facts: What is known now; `watched` and `to_be_made` name the workflows that it must hold.
+
+    Returns:
+        `Step`: write it down, perform it, then ask `after_failure` or go on with the next step. `Wait`: look again.
+        `Passed`: go on with the next step. `Finished`: it is over.
+    """
+    if run.cursor >= len(run.steps):
+        return finish(run, Outcome.SUCCEEDED, "All steps were taken.")
+    try:
+        _, action = parse_step(run.steps[run.cursor])
+    except DocumentError as error:
+        return finish(run, Outcome.FAILED, f"Its next step cannot be read: {error}")
+    if isinstance(action, Terminate | Resubmit):
+        return attempt(run, facts)
+    if facts.cancelled_by and not is_midway(run):
+        return _cancelled(run, facts)
+    return _watch(run, facts, action)
+
+
+def _watch(run: Run, facts: Facts, action: Approve | WaitUntil | Verify) -> Tick:
+    match action:
+        case Approve():
+            return _approve(run, facts, action)
+        case WaitUntil():
+            return _wait(run, facts, action)
+        case Verify():
+            return _verify(run, facts, action)
+
+
+def _cancelled(run: Run, facts: Facts) -> Finished:
+    what = "after what it changed was made good, unchecked" if has_acted(run) else "before anything was done"
+    return finish(run, Outcome.CANCELLED, f"{facts.cancelled_by} cancelled it {what}.")
+
+
+def _approve(run: Run, facts: Facts, asked: Approve) -> Tick:
+    deadline = run.entered_at + asked.timeout
+    verdict = approval_of(facts, run.cursor, deadline)
+    if verdict is not None and not verdict.approved:
+        return finish(run, Outcome.REJECTED, f"{verdict.by} rejected it.")
+    over = None if has_acted(run) else still_fires(run, facts)
+    if over is not None:
+        return over
+    if verdict is not None:
+        result = {"approved_by": verdict.by, "at": verdict.at.isoformat()}
+        return Passed(vars=lasting(run.vars), text=f"{verdict.by} approved it.", result=result)
+    if facts.now >= deadline:
+        limit = format_duration(asked.timeout)
+        return finish(run, Outcome.TIMED_OUT, f"Nobody approved it within {limit}, so nothing more is done.")
+    text = f"It waits for a person's approval until {deadline.isoformat(timespec='seconds')}."
+    return Wait(until=min(deadline, facts.now + APPROVAL_POLL), vars=lasting(run.vars), text=text)
+
+
+def _wait(run: Run, facts: Facts, wanted: WaitUntil) -> Tick:
+    unwatchable = _unwatchable(run, facts)
+    if unwatchable is not None:
+        return unwatchable
+    holds, seen = _ask(run, facts, wanted.until)
+    if holds:
+        return Passed(vars=lasting(run.vars), text=f"{wanted.until.shown} is true: {seen}.")
+    deadline = run.entered_at + wanted.timeout
+    if facts.now >= deadline:
+        limit = format_duration(wanted.timeout)
+        return finish(run, Outcome.TIMED_OUT, f"{wanted.until.shown} was not true within {limit}: {seen}.")
+    until = min(deadline, facts.now + _poll(wanted.timeout / 60))
+    return Wait(until=until, vars=lasting(run.vars), text=f"{wanted.until.shown} is not true yet: {seen}.")
+
+
+def _verify(run: Run, facts: Facts, check: Verify) -> Tick:
+    unwatchable = _unwatchable(run, facts)
+    if unwatchable is not None:
+        return unwatchable
+    holds, seen = _ask(run, facts, check.that)
+    held_since = _held_since(run, facts) if holds else None
+    if held_since is not None and (facts.now - held_since >= check.hold or _is_finished(facts)):
+        text = f"It helped: {check.that.shown} is true ({seen})."
+        return Passed(vars=lasting(run.vars), text=text)
+    deadline = run.entered_at + check.within
+    if facts.now >= deadline:
+        within = format_duration(check.within)
+        text = f"It did not help: {check.that.shown} did not hold for {format_duration(check.hold)} within {within}"
+        return finish(run, Outcome.FAILED, f"{text}; now {seen}.")
+    return Wait(
+        until=min(deadline, *_next_looks(facts.now, held_since, check.hold)),
+        vars=lasting(run.vars) | ({} if held_since is None else {"held_since": held_since.isoformat()}),
+        text=f"{check.that.shown} is {'true' if holds else 'not true'} at the moment: {seen}.",
+    )
+
+
+def _unwatchable(run: Run, facts: Facts) -> Tick | None:
+    """Decide what to do when the workflow cannot be looked at; None when it can."""
+    if facts.workflow_error:
+        return wait_for_cluster(run, facts, facts.workflow_error)
+    if is_the_one(run, facts.workflow):
+        return None
+    reference = watched(run)
+    name = f"{reference.namespace}/{reference.name}" if reference else "(none)"
+    if facts.workflow is None and is_midway(run) and run.vars.get(KEPT):
+        text = f"Workflow {name} was deleted, so it has ended; it is made anew from what was kept."
+        return Passed(vars=lasting(run.vars), text=text)
+    what = "is not there any more" if facts.workflow is None else "was replaced by another one of its name"
+    return finish(run, Outcome.FAILED, f"Workflow {name} {what}, so it cannot be watched.")
+
+
+def _ask(run: Run, facts: Facts, condition: Expression) -> tuple[bool, str]:
+    """Evaluate a condition; one that cannot be evaluated is not true, and says why."""
+    values = values_of(run, facts)
+    try:
+        return condition.holds(values), reading(condition, values)
+    except NotEvaluable as error:
+        return False, str(error)
+
+
+def _held_since(run: Run, facts: Facts) -> datetime:
+    said = run.vars.get("held_since")
+    return datetime.fromisoformat(said) if isinstance(said, str) else facts.now
+
+
+def _is_finished(facts: Facts) -> bool:
+    return facts.workflow is not None and facts.workflow.finished
+
+
+def _next_looks(now: datetime, held_since: datetime | None, hold: timedelta) -> tuple[datetime, ...]:
+    polled = now + _poll(hold / 20)
+    return (polled,) if held_since is None else (polled, held_since + hold)
+
+
+def _poll(wished: timedelta) -> timedelta:
+    return min(max(wished, SHORTEST_POLL), LONGEST_POLL)
