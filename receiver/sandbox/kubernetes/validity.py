@@ -37,6 +37,7 @@ def check(kind: Kind, body: Json) -> None:
         *_label_causes(metadata.get("labels") or {}),
         *_annotation_causes(metadata.get("annotations") or {}),
         *((part, "Required value") for part in kind.required if part not in body),
+        *_type_causes(kind, body),
         *(_pod_causes(body) if kind is POD else ()),
     ]
     if causes:
@@ -98,6 +99,13 @@ def _key_causes(where: str, key: str) -> Iterator[Cause]:
         yield where, f'Invalid value: "{key}": prefix part {_SUBDOMAIN_WORDS}'
     if len(name) > _LONGEST_LABEL or not _QUALIFIED.fullmatch(name):
         yield where, f'Invalid value: "{key}": name part must {_QUALIFIED_WORDS}'
+
+
+def _type_causes(kind: Kind, body: Json) -> Iterator[Cause]:
+    for part in ("spec", "status"):
+        if kind.custom and part in body and not isinstance(body[part], dict):
+            found = "null" if body[part] is None else type(body[part]).__name__
+            yield part, f'Invalid value: "{found}": {part} in body must be of type object: "{found}"'
 
 
 def _pod_causes(body: Json) -> Iterator[Cause]:
