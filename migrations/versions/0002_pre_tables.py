@@ -266,6 +266,7 @@ def upgrade() -> None:
         postgresql_partition_by="RANGE (at)",
     )
     op.create_index("timeline_alert_id_at_id_idx", "timeline", ["alert_id", "at", "id"], unique=False)
+    op.create_index("timeline_id_idx", "timeline", ["id"], unique=False)
     op.create_index("timeline_incident_id_at_id_idx", "timeline", ["incident_id", "at", "id"], unique=False)
     for table in PARTITIONED:
         op.execute(f"create table {table}_p_default partition of {table} default")

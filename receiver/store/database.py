@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import psycopg
+from psycopg.types.json import set_json_dumps
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -42,13 +43,13 @@ class Database:
             open=False,
             timeout=_PATIENCE.total_seconds(),
             close_returns=True,
+            configure=_write_clean_json,
             kwargs={"connect_timeout": 5, "options": "-c timezone=UTC", "application_name": "receiver"},
         )
         self._engine: AsyncEngine = create_async_engine(
             "postgresql+psycopg://",
             poolclass=NullPool,
             async_creator=self.pool.getconn,
-            json_serializer=to_json,
         )
 
     async def open(self) -> None:
@@ -105,6 +106,11 @@ class translated:  # noqa: N801 - reads as a word of its with-statement
 def to_json(value: object) -> str:
     """Write JSON that Postgres can hold: the NUL escape, which jsonb refuses, becomes U+FFFD."""
     return _NUL.sub(r"\1\\ufffd", json.dumps(value, ensure_ascii=True, separators=(",", ":")))
+
+
+async def _write_clean_json(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Tell a new connection how to write jsonb; SQLAlchemy does not, on connections that it did not make."""
+    set_json_dumps(to_json, connection)
 
 
 def _first_line(error: BaseException) -> str:

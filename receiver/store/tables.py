@@ -165,6 +165,7 @@ class EventRow(Table):
         PrimaryKeyConstraint("at", "id"),
         Index("timeline_incident_id_at_id_idx", "incident_id", "at", "id"),
         Index("timeline_alert_id_at_id_idx", "alert_id", "at", "id"),
+        Index("timeline_id_idx", "id"),
         {"postgresql_partition_by": "RANGE (at)"},
     )
 

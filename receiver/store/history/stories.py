@@ -1,6 +1,7 @@
 """The whole story of one incident, for whoever is to be told about it."""
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from receiver.model.errors import StoreError
 from receiver.model.finding import Finding
@@ -35,7 +36,7 @@ async def findings_of(tx: Transaction, incident_id: int) -> tuple[Finding, ...]:
     found = await tx.execute(
         select(FindingRow)
         .where(FindingRow.incident_id == incident_id)
-        .distinct(FindingRow.source)
+        .ext(distinct_on(FindingRow.source))
         .order_by(FindingRow.source, FindingRow.id.desc())
     )
     return tuple(finding(row) for row in found)
