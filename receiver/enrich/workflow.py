@@ -74,7 +74,7 @@ def failed_nodes(workflow: Workflow) -> tuple[Node, ...]:
 def _leaves(workflow: Workflow, phases: Iterable[Phase]) -> tuple[Node, ...]:
     wanted = frozenset(phases)
     found = (node for node in workflow.nodes or () if node.phase in wanted and node.type not in _GROUPS)
-    return tuple(sorted(found, key=lambda node: node.started_at or workflow.created_at))
+    return tuple(sorted(found, key=lambda node: (node.started_at is None, node.started_at or workflow.created_at)))
 
 
 def _summary(workflow: Workflow, age: timedelta, idle: timedelta | None, now: datetime) -> str:
