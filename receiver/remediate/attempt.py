@@ -188,8 +188,8 @@ def _settled(run: Run, facts: Facts, last: Entry, end: Finished) -> Finished | W
 
 def _unknown(run: Run) -> Finished:
     text = (
-        f"{verb_at(run, run.cursor)} was attempted, and the workflow has gone since. Whether this run ended it cannot be "
-        "seen any more: look whether it has to be started again."
+        f"{verb_at(run, run.cursor)} was attempted, and the workflow has gone since. Whether this run ended it cannot "
+        "be seen any more: look whether it has to be started again."
     )
     return Finished(outcome=Outcome.FAILED, text=text, must_page=True, vars=lasting(run.vars))
 

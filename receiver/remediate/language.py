@@ -188,10 +188,10 @@ def load(document: Document) -> Playbook:
         _check_step(document, step, ("steps", index))
     _check_order(document, written.steps)
     fields = {name: getattr(written, name) for name in Written.__struct_fields__}
-    return Playbook(**fields, version=version_of(written), text=document.text, file=document.file)
+    return Playbook(**fields, version=_version_of(written), text=document.text, file=document.file)
 
 
-def version_of(written: Written) -> str:
+def _version_of(written: Written) -> str:
     """Name the content of a playbook, independent of its mode, its layout and the order of its keys."""
     content = msgspec.structs.replace(written, mode=Mode.DRY_RUN)
     text = msgspec.json.encode(content, enc_hook=written_as, order="sorted")
