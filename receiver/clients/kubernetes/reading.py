@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from receiver.clients.kubernetes.rerun import FROM_UID, OPERATION, RESUBMITTED_FROM, TERMINATED_BY
+from receiver.model.errors import ClusterError
 from receiver.model.workflow import PROGRESS_ANNOTATION, Container, Node, Phase, Pod, WarningEvent, Workflow
 
 Raw = Mapping[str, Any]
@@ -25,7 +26,7 @@ _LARGEST_TREE = 64 * 1024 * 1024
 """Bytes. Argo packs what is over 1 MiB; a tree that unpacks to more than this is not one."""
 
 
-class NodesUnreadable(ValueError):
+class NodesUnreadable(ClusterError):
     """The steps of a workflow are stored in a form that cannot be read here."""
 
 
@@ -143,11 +144,12 @@ def _unpacked(text: str) -> Any:
     unzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
         tree = unzip.decompress(packed, _LARGEST_TREE)
-        if not unzip.eof:
-            raise NodesUnreadable("the compressed steps of this workflow are cut off or too large")
-        return json.loads(tree)
+        nodes = json.loads(tree) if unzip.eof else None
     except (zlib.error, ValueError) as garbled:
         raise NodesUnreadable("the compressed steps of this workflow are damaged") from garbled
+    if nodes is None:
+        raise NodesUnreadable("the compressed steps of this workflow are cut off or too large")
+    return nodes
 
 
 def _node(key: str, raw: Raw) -> Node:
