@@ -120,7 +120,9 @@ class AlreadyExists(ClusterError):
 
 
 class Conflict(ClusterError):
-    """The object changed since it was read. Read it again and decide again."""
+    """The object changed while it was being changed. Our verbs read it anew each time, so they may be repeated."""
+
+    retryable = True
 
 
 class PreconditionFailed(ClusterError):

@@ -12,12 +12,14 @@ from receiver.model.errors import (
     ClusterBusy,
     ClusterError,
     ClusterUnreachable,
+    PreconditionFailed,
     RequestRefused,
     SettingsError,
     Unauthorized,
 )
+from receiver.model.workflow import Workflow
 from receiver.sandbox import scenario
-from receiver.sandbox.kubernetes import ApiServer
+from receiver.sandbox.kubernetes import WORKFLOW, ApiServer
 
 WHERE = "taskmaster"
 
@@ -136,6 +138,23 @@ async def test_a_termination_whose_answer_was_lost_is_recognised_when_it_is_repe
 
     assert again.shutdown == "Terminate"
     assert len(server.faults.effects(method="PATCH")) == 1
+
+
+async def test_a_workflow_that_is_created_anew_between_look_and_act_is_not_terminated(
+    server: ApiServer, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflow = await cluster.get_workflow(WHERE, "play")
+
+    async def look_and_lose(namespace: str, name: str) -> Workflow:
+        server.registry.delete(WORKFLOW, namespace, name, {})
+        server.adopt(scenario.workflow(namespace, name))
+        return workflow
+
+    monkeypatch.setattr(cluster, "get_workflow", look_and_lose)
+    with pytest.raises(PreconditionFailed, match="nothing was changed"):
+        await cluster.terminate(workflow, operation="run-1:2")
+
+    assert "shutdown" not in server.registry.read(WORKFLOW, WHERE, "play")["spec"]
 
 
 async def test_a_long_list_comes_in_pages_of_500(server: ApiServer, cluster: Cluster) -> None:

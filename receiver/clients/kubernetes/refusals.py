@@ -86,7 +86,7 @@ def _not_found(_: dict[str, Any], said: str) -> ClusterError:
 def _conflict(status: dict[str, Any], said: str) -> ClusterError:
     if status.get("reason") == "AlreadyExists":
         return AlreadyExists(f"{said}.")
-    return Conflict(f"{said}. Read it again and decide again.")
+    return Conflict(f"{said}. Somebody else changed it at the same time: repeat it.")
 
 
 def _expired(_: dict[str, Any], said: str) -> ClusterError:

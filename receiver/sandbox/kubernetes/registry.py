@@ -42,7 +42,7 @@ class Registry:
         _check_kind(kind, body)
         if kind.namespaced:
             self._check_namespace(kind, namespace)
-        metadata = dict(body.get("metadata") or {})
+        metadata = _said(body)
         if metadata.get("resourceVersion"):
             raise refusal.Refusal(500, "", "resourceVersion should not be set on objects to be created")
         metadata["name"] = metadata.get("name") or _generated(metadata.get("generateName", ""))
@@ -148,7 +148,7 @@ class Registry:
 
     def _update(self, kind: Kind, before: Json, after: Json, *, subresource: str, dry_run: bool) -> Json:
         validity.check_types(after)
-        old, new = before["metadata"], dict(after.get("metadata") or {})
+        old, new = before["metadata"], _said(after)
         for part in ("name", "namespace"):
             _stay(new, part, old.get(part, ""))
         if new.get("resourceVersion", old["resourceVersion"]) not in {old["resourceVersion"], "0", ""}:
@@ -187,6 +187,14 @@ class Registry:
 def timestamp(at: datetime) -> str:
     """Return a time as Kubernetes writes it, to the second."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _said(body: Json) -> Json:
+    """Return a new copy of the metadata of a body, without what is null."""
+    metadata = body.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise refusal.bad_request("the object provided is unrecognized: metadata must be an object")
+    return {part: value for part, value in metadata.items() if value is not None}
 
 
 def _generated(prefix: str) -> str:
