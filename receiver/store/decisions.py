@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import and_, exists, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from receiver.model.errors import StoreError
 from receiver.model.incident import Occurrence
-from receiver.model.remediation import Decision, Outcome, Run, RunId, RunState
+from receiver.model.remediation import Decision, Run, RunId, RunState
 from receiver.store import rows
 from receiver.store.database import Transaction
 from receiver.store.looks import ACTIVE
@@ -111,11 +112,11 @@ async def begin_run(
     confirm: str,
     escalate: bool,
     hold_until: datetime | None,
-) -> Run | None:
+) -> Run:
     """Begin the run of a decision; one that ended before it began is written down as finished.
 
-    Returns:
-        The run, or None when another run on the same lineage is unfinished: the caller records that as a refusal.
+    Raises:
+        StoreError: Another run on the lineage is unfinished, though the lineage was locked: nothing is begun.
     """
     outcome = decision.outcome
     over = outcome is not None
@@ -148,13 +149,6 @@ async def begin_run(
     )
     row = began.first()
     if row is None:
-        return None
+        raise StoreError(f"another run on lineage {decision.target and decision.target.lineage} is unfinished")
     await transaction.execute(update(DecisionRow).where(DecisionRow.id == decision_id).values(run_id=row.id))
     return rows.run(row)
-
-
-async def refuse(transaction: Transaction, decision_id: int, reason: str) -> None:
-    """Turn a decision that lost the race for its workflow into a refusal."""
-    await transaction.execute(
-        update(DecisionRow).where(DecisionRow.id == decision_id).values(outcome=Outcome.BLOCKED.value, reason=reason)
-    )

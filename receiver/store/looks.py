@@ -3,18 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import exists, insert, or_, select, update
+from sqlalchemy import and_, exists, func, insert, or_, select, update
 
 from receiver.model.finding import Finding
 from receiver.model.incident import Incident, IncidentState, Occurrence
-from receiver.model.remediation import RunState
+from receiver.model.remediation import Run, RunState
 from receiver.store import rows
 from receiver.store.database import Transaction
 from receiver.store.tables import FindingRow, IncidentRow, OccurrenceRow, RunRow
 
 ACTIVE = (RunState.RUNNING.value, RunState.WAITING.value)
 """States of a run that is not finished."""
+
+_MOST_RUNS: Final = 20
+"""Earlier runs that are worth telling."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,42 @@ async def begin(transaction: Transaction, incident_id: int) -> Look | None:
         .order_by(OccurrenceRow.starts_at, OccurrenceRow.id)
     )
     return Look(incident=rows.incident(row), due_at=row.look_at, firing=[rows.occurrence(one) for one in firing])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """What the store knows of earlier times.
+
+    Attributes:
+        occurrences: Earlier occurrences of the same series.
+        last_at: Start of the newest of them.
+        runs: Earlier runs on the same workflow and its ancestors, newest first.
+    """
+
+    occurrences: int
+    last_at: datetime | None
+    runs: Sequence[Run]
+
+
+async def earlier(transaction: Transaction, alert: Occurrence, lineage: str) -> Earlier:
+    """Read the past of an alert and of its workflow; an unknown lineage is an empty text."""
+    before = await transaction.execute(
+        select(func.count(), func.max(OccurrenceRow.starts_at)).where(
+            OccurrenceRow.fingerprint == alert.fingerprint, OccurrenceRow.starts_at < alert.starts_at
+        )
+    )
+    count, last_at = before.one()
+    name = (RunRow.target["namespace"].astext, RunRow.target["name"].astext)
+    same_name = and_(name[0] == alert.subject.namespace, name[1] == alert.subject.workflow)
+    same = or_(RunRow.lineage == lineage, same_name) if lineage else same_name
+    runs = await transaction.execute(select(RunRow).where(same).order_by(RunRow.id.desc()).limit(_MOST_RUNS))
+    return Earlier(occurrences=count, last_at=last_at, runs=tuple(rows.run(row) for row in runs))
+
+
+async def has_findings(transaction: Transaction, incident_id: int) -> bool:
+    """Answer whether anybody has looked around this incident's alerts before."""
+    found = await transaction.execute(select(exists().where(FindingRow.incident_id == incident_id)))
+    return bool(found.scalar())
 
 
 async def lock(transaction: Transaction, incident_id: int) -> Incident:

@@ -1,0 +1,58 @@
+"""What the pipeline works with; opened and wired once, by the command line."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from receiver.clients.kubernetes import Cluster
+from receiver.clients.pagerduty import PagerDutyClient
+from receiver.clients.slack import SlackClient
+from receiver.enrich.mask import Mask
+from receiver.remediate.language import Playbook
+from receiver.settings import Kubernetes, Route
+from receiver.store.database import Database
+from receiver.store.jobs import Queue
+
+log = structlog.get_logger()
+
+
+def utc_now() -> datetime:
+    """Read the clock."""
+    return datetime.now(UTC)
+
+
+def say_on_console(text: str) -> None:
+    """Say on the service's own log what a place that is not configured would have been told."""
+    log.info("message", action="console", text=text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rooms:
+    """Everything that a job may need.
+
+    Attributes:
+        cluster: None where no cluster is configured; playbooks that need one are then refused with that reason.
+        playbooks: In the order in which they are asked.
+        slack: None where it is not configured; then its messages go to the console.
+        pagerduty: The same.
+        linger: How long an incident without firing alerts stays open.
+        public_url: How people reach this service, for links; None where it is not said.
+    """
+
+    database: Database
+    queue: Queue
+    playbooks: Sequence[Playbook]
+    kubernetes: Kubernetes
+    routes: Sequence[Route]
+    linger: timedelta
+    cluster: Cluster | None = None
+    slack: SlackClient | None = None
+    slack_channel: str = ""
+    pagerduty: PagerDutyClient | None = None
+    argo_url: str | None = None
+    public_url: str | None = None
+    mask: Mask = field(default_factory=Mask)
+    now: Callable[[], datetime] = utc_now
+    say: Callable[[str], None] = say_on_console
