@@ -62,13 +62,14 @@ class Finished:
     """The run is over.
 
     Attributes:
-        must_page: Something was ended and not made good: people are told, whatever the playbook says.
+        escalate: Whether people are told by every route, as the playbook asks; always when something was ended and not
+            made good.
         vars: All variables of the run from now on.
     """
 
     outcome: Outcome
     text: str
-    must_page: bool = False
+    escalate: bool = False
     vars: Mapping[str, Any] = field(default_factory=dict)
 
 

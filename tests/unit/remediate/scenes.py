@@ -25,7 +25,6 @@ NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 STUCK_FOR = timedelta(hours=7)
 
 PLAYBOOK = load_all(None)[0]
-CONFIRM = str(PLAYBOOK.confirm)
 
 
 def playbook(text: str) -> Playbook:
@@ -33,7 +32,12 @@ def playbook(text: str) -> Playbook:
 
 
 def alert(**changes: Any) -> Occurrence:
-    labels = {"alertname": "WorkflowStuckDetection", "severity": "critical", "namespace": "argo", "workflow_name": "etl"}
+    labels = {
+        "alertname": "WorkflowStuckDetection",
+        "severity": "critical",
+        "namespace": "argo",
+        "workflow_name": "etl",
+    }
     occurrence = Occurrence(
         id="202611-1",
         fingerprint=Fingerprint("0123456789abcdef"),
@@ -92,6 +96,9 @@ def run(of: Playbook = PLAYBOOK, mode: Mode = Mode.LIVE, **changes: Any) -> Run:
         state=RunState.RUNNING,
         outcome=None,
         reason="",
+        confirm=str(of.confirm),
+        escalate=of.on_failure.escalate,
+        hold_until=None,
         steps=compile_steps(of, mode),
         cursor=0,
         vars={},
@@ -104,7 +111,7 @@ def run(of: Playbook = PLAYBOOK, mode: Mode = Mode.LIVE, **changes: Any) -> Run:
 
 
 def facts(**changes: Any) -> Facts:
-    found = Facts(now=NOW, confirm=CONFIRM, alert=alert(), workflow=workflow(), pods=())
+    found = Facts(now=NOW, alert=alert(), workflow=workflow(), pods=())
     return replace(found, **changes)
 
 
