@@ -42,24 +42,17 @@ UNREADABLE_LIMIT: Final = timedelta(minutes=15)
 
 def attempt(run: Run, facts: Facts) -> Tick:
     """Decide about the present step, which has an effect."""
-    if facts.workflow_error:
-        return wait_for_cluster(run, facts, facts.workflow_error)
+    if run.mode is Mode.DRY_RUN:
+        return finish(run, Outcome.SIMULATED, "Dry run: nothing is done.")
     if run.target is None:
         return finish(run, Outcome.FAILED, "The run has no workflow to act on.")
-    verb = BY_NAME[verb_at(run, run.cursor)]
+    if facts.workflow_error:
+        return wait_for_cluster(run, facts, facts.workflow_error)
     entries = entries_at(run, run.cursor)
-    done = verb.recover(run, facts)
+    done = BY_NAME[verb_at(run, run.cursor)].recover(run, facts)
     if done is not None:
         return Passed(vars=done.vars, text=done.text, result=done.result, recovered=entries[-1] if entries else None)
-    end = _before_first(run, facts) if not has_acted(run) else _after_first(run, facts)
-    if end is None and len(entries) >= MOST_ATTEMPTS:
-        last = entries[-1].error or "no answer came"
-        end = finish(run, Outcome.FAILED, f"{verb.name} was tried {len(entries)} times in vain; last: {last}")
-    if isinstance(end, Finished) and entries:
-        return _settled(run, facts, entries[-1], end)
-    if end is not None:
-        return end
-    return _step(run, run.target, facts.now, entries)
+    return _refusal(run, facts, entries) or _step(run, run.target, facts.now, entries)
 
 
 def after_failure(run: Run, error: ClusterError, number: int, now: datetime) -> Wait | Finished:
@@ -129,12 +122,20 @@ def still_fires(run: Run, facts: Facts) -> Finished | None:
     return finish(run, Outcome.SKIPPED, "The alert was resolved before anything was done, so nothing is done.")
 
 
+def _refusal(run: Run, facts: Facts, entries: list[Entry]) -> Finished | Wait | None:
+    """Say what stands against the step; None when nothing does."""
+    end = _after_first(run, facts) if has_acted(run) else _before_first(run, facts)
+    if end is None and len(entries) >= MOST_ATTEMPTS:
+        last = entries[-1].error or "no answer came"
+        tried = f"{verb_at(run, run.cursor)} was tried {len(entries)} times in vain"
+        end = finish(run, Outcome.FAILED, f"{tried}; last: {last}")
+    return _settled(run, facts, entries[-1], end) if isinstance(end, Finished) and entries else end
+
+
 def _before_first(run: Run, facts: Facts) -> Finished | Wait | None:
     verb = BY_NAME[verb_at(run, run.cursor)]
     if facts.cancelled_by:
         return finish(run, Outcome.CANCELLED, f"{facts.cancelled_by} cancelled it before anything was done.")
-    if run.mode is Mode.DRY_RUN:
-        return finish(run, Outcome.SIMULATED, "Dry run: nothing is done.")
     disapproved = _disapproved(run, facts)
     if disapproved is not None:
         return disapproved

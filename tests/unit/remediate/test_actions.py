@@ -7,7 +7,7 @@ from receiver.clients.kubernetes import resubmit_name
 from receiver.model.errors import ClusterError
 from receiver.model.workflow import Phase
 from receiver.remediate.actions import BY_NAME, VERBS
-from receiver.remediate.facts import KEPT, EFFECTS, operation_of, watched
+from receiver.remediate.facts import EFFECTS, KEPT, operation_of, watched
 from receiver.remediate.language import ACTIONS
 from tests.unit.remediate.scenes import World, facts, run, workflow
 
