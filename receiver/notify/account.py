@@ -1,0 +1,229 @@
+"""What is to be said of an incident, in plain sentences for somebody who was asleep a minute ago. No place's notation.
+
+Every sentence is clean (see `receiver.notify.words`) but not escaped: each place does that in its own way.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from receiver.model.duration import format_duration
+from receiver.model.finding import Finding, FindingState
+from receiver.model.remediation import Decision, Outcome, Run, RunState
+from receiver.notify.situation import Situation, is_asking, is_lost, verb_at
+from receiver.notify.words import clean, cut, moment
+
+LONGEST_TITLE: Final = 250
+LONGEST_REASON: Final = 500
+
+_DONE: Final[Mapping[str, str]] = {
+    "workflow.terminate": "ended the workflow",
+    "workflow.resubmit": "started it anew",
+    "wait": "waited",
+    "verify": "checked that it helped",
+    "approve": "asked a person",
+}
+"""Verbs of steps, as people say them once they are done."""
+
+_DOING: Final[Mapping[str, str]] = {
+    "workflow.terminate": "ending the workflow",
+    "workflow.resubmit": "starting it anew",
+    "wait": "waiting until it has ended",
+    "verify": "checking that it helped",
+}
+
+_ENDED: Final[Mapping[Outcome, str]] = {
+    Outcome.SUCCEEDED: "helped",
+    Outcome.FAILED: "failed",
+    Outcome.BLOCKED: "was blocked",
+    Outcome.SKIPPED: "had nothing to do",
+    Outcome.REJECTED: "was rejected",
+    Outcome.CANCELLED: "was cancelled",
+    Outcome.TIMED_OUT: "took too long",
+    Outcome.SIMULATED: "was only simulated",
+}
+
+
+def headline(situation: Situation) -> str:
+    """Say what it is and where."""
+    return cut(clean(situation.story.incident.title), LONGEST_TITLE) or f"Incident {situation.story.incident.id}"
+
+
+def status(situation: Situation) -> str:
+    """Say how bad it is, and since when."""
+    incident = situation.story.incident
+    severity = cut(clean(situation.severity), 40)
+    since = min((alert.starts_at for alert in situation.firing or situation.alerts), default=incident.opened_at)
+    ended_at = incident.quiet_since or incident.closed_at
+    if not situation.fires and ended_at is not None:
+        lasted = format_duration(max(ended_at - since, timedelta()))
+        state = f"resolved at {moment(ended_at)} after {lasted}"
+    elif situation.fires:
+        state = f"firing since {moment(since)}"
+    else:
+        state = f"began at {moment(since)}"
+    parts = [severity, state, _counts(situation)]
+    return ", ".join(part for part in parts if part)
+
+
+def distinct_refusals(situation: Situation) -> dict[str, list[Decision]]:
+    """Group the decisions not to act that say the same of many alerts: playbook, outcome, the guard that refused."""
+    groups: dict[str, list[Decision]] = {}
+    for decision in situation.refusals:
+        guard = next((check.guard for check in decision.checks if not check.passed), "")
+        outcome = decision.outcome.value if decision.outcome else ""
+        groups.setdefault(f"{decision.playbook}:{outcome}:{guard}", []).append(decision)
+    return groups
+
+
+def deed(situation: Situation) -> str:
+    """Say what Receiver did, does or did not do."""
+    run = situation.run
+    if run is not None:
+        return deed_of(run)
+    if situation.refusals:
+        return refusal(situation.refusals[-1])
+    return "Receiver has done nothing about it: no playbook has acted on it."
+
+
+def deed_of(run: Run) -> str:
+    """Say what a run came to so far."""
+    where = target_of(run)
+    if run.state is not RunState.FINISHED:
+        if is_asking(run):
+            return f"Receiver waits for a person to approve {run.playbook} on {where} (run {run.id})."
+        verb = verb_at(run, run.cursor)
+        step = f"step {min(run.cursor + 1, len(run.steps))} of {len(run.steps)}"
+        return f"Receiver is at work on {where}: {run.playbook}, {step}, {_DOING.get(verb, verb or 'about to end')}."
+    reason = reason_of(run)
+    if is_lost(run):
+        return f"RESTART NOT COMPLETED: Receiver ended {where} and could not start it again. {reason}"
+    if run.outcome is Outcome.SUCCEEDED:
+        return f"Receiver healed it: {run.playbook} {_feat(run)}."
+    ended = _ENDED[run.outcome] if run.outcome else "ended"
+    return f"Receiver tried {run.playbook} on {where}; it {ended}. {reason}"
+
+
+def refusal(decision: Decision) -> str:
+    """Say why a playbook did nothing."""
+    name, reason = clean(decision.playbook), cut(clean(decision.reason), LONGEST_REASON)
+    match decision.outcome:
+        case Outcome.SIMULATED:
+            would = cut("; then ".join(clean(step) for step in decision.would), LONGEST_REASON)
+            return f"Receiver did nothing: {name} is in dry run. Live, it would {would}." if would else reason
+        case Outcome.BLOCKED:
+            return f"Receiver did nothing: {name} was blocked. {reason}"
+        case _:
+            return f"Receiver did nothing: {name} did not apply. {reason}"
+
+
+def advice(situation: Situation) -> str:
+    """Say what a person has to do next; empty where nothing has to be done."""
+    run = situation.run
+    if run is not None and (run in situation.failures or run in situation.asking):
+        return advice_on(run)
+    return ""
+
+
+def advice_on(run: Run) -> str:
+    """Say what a person has to do about a run."""
+    if is_asking(run):
+        return f"Approve or reject run {run.id} of {run.playbook}; without an answer it does nothing."
+    where, now_runs = target_of(run), successor_of(run)
+    if is_lost(run):
+        return (
+            f"Look whether {where} runs again. If it does not, start it by hand (argo resubmit), then check that it"
+            " makes progress. Nothing else will restart it."
+        )
+    if now_runs:
+        return f"Look at {now_runs}, which was started in place of {where}, and decide whether to end or to keep it."
+    if run.outcome is Outcome.TIMED_OUT and not run.journal:
+        return f"Nothing was changed. Look at {where} and decide by hand."
+    return f"Look at {where}: nothing is tried again by this run. Let it go on, or end and restart it by hand."
+
+
+def lede(situation: Situation) -> str:
+    """Say everything that counts in one line: what, where, since when, and what Receiver did."""
+    return f"{headline(situation)}: {status(situation)}. {deed(situation)}"
+
+
+def quiet_line(situation: Situation) -> str:
+    """Say in one line that nobody has to do anything."""
+    if situation.healed is not None:
+        run = situation.healed
+        return f"Healed: {headline(situation)}. {run.playbook} {_feat(run)}; nobody was woken."
+    return f"Over: {headline(situation)}: {status(situation)}. It ended before anybody was told."
+
+
+def target_of(run: Run) -> str:
+    """Name what a run acts on."""
+    if run.target is None:
+        return "no target"
+    return cut(clean(f"{run.target.namespace}/{run.target.name}"), LONGEST_TITLE)
+
+
+def successor_of(run: Run) -> str:
+    """Name the workflow that a run started in place of its target; empty while there is none."""
+    found: Any = run.vars.get("workflow")
+    if not isinstance(found, Mapping) or run.target is None:
+        return ""
+    name = clean(f"{found.get('namespace', '')}/{found.get('name', '')}")
+    return "" if found.get("uid") == run.target.uid else cut(name, LONGEST_TITLE)
+
+
+def reason_of(run: Run) -> str:
+    """Give a run's reason as one sentence or more."""
+    return cut(clean(run.reason), LONGEST_REASON)
+
+
+def steps_of(run: Run) -> list[str]:
+    """Say what a run has tried, attempt by attempt, oldest first."""
+    return [
+        f"{moment(entry.finished_at or entry.started_at)} {_attempted(entry.action, entry.state.value, entry.error)}"
+        for entry in run.journal
+    ]
+
+
+def done(action: str) -> str:
+    """Say that a step was taken, as people say it."""
+    return _DONE.get(action, f"took the step {clean(action)}")
+
+
+def gaps(situation: Situation) -> list[str]:
+    """Name the sources that could not be asked, each with its reason."""
+    missing = {FindingState.DISABLED: "not asked", FindingState.FAILED: "no answer"}
+    return [
+        f"{finding.source}: {missing[finding.state]} ({cut(clean(finding.summary), 120)})"
+        for finding in newest_findings(situation).values()
+        if finding.state in missing
+    ]
+
+
+def newest_findings(situation: Situation) -> dict[str, Finding]:
+    """Give the last answer of each source, in the order in which the sources were first heard of."""
+    return {finding.source: finding for finding in situation.story.findings}
+
+
+def _attempted(action: str, state: str, error: str) -> str:
+    match state:
+        case "done":
+            return done(action)
+        case "failed":
+            return f"{clean(action)} failed: {cut(clean(error), 300)}"
+        case _:
+            return f"{clean(action)} was begun; whether it took effect is being looked at"
+
+
+def _feat(run: Run) -> str:
+    successor = successor_of(run)
+    return f"restarted {target_of(run)} as {successor}" if successor else f"acted on {target_of(run)}"
+
+
+def _counts(situation: Situation) -> str:
+    total, firing, flaps = len(situation.alerts), len(situation.firing), situation.story.incident.flaps
+    parts = []
+    if total > 1:
+        parts.append(f"{firing} of {total} alerts firing" if situation.fires else f"{total} alerts")
+    if flaps:
+        parts.append("fired again once" if flaps == 1 else f"fired again {flaps} times")
+    return ", ".join(parts)

@@ -1,0 +1,264 @@
+"""Decide what is to be said about an incident now: pure, and nothing is said twice.
+
+It is asked after every look at an incident, with all that was said before. What it answers depends on nothing else, so
+that asking again, or twice at once, adds nothing: every draft has a key, and a key is said once.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final
+
+from receiver.model.message import Act, Draft, Message, Place, Story
+from receiver.model.remediation import Run
+from receiver.notify import pagerduty, slack, thread
+from receiver.notify.account import deed_of
+from receiver.notify.routes import Choice, choose
+from receiver.notify.situation import Situation, assess, is_lost
+from receiver.settings import Route
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """Which places can be told; for one that cannot, the console is told in its stead.
+
+    Attributes:
+        slack: Whether Slack is configured.
+        pagerduty: Whether PagerDuty is configured.
+        channel: The Slack channel for incidents that have no other, by name or ID.
+    """
+
+    slack: bool
+    pagerduty: bool
+    channel: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be said now.
+
+    Attributes:
+        drafts: In the order in which they are said.
+        speak_at: When to ask again though nothing happens until then; None when there is no such time.
+    """
+
+    drafts: tuple[Draft, ...] = ()
+    speak_at: datetime | None = None
+
+
+class Tone(Enum):
+    """How an incident is spoken of."""
+
+    SILENT = "silent"
+    """Not at all: people wait for the remediation, or nothing fires any more and it is not over yet."""
+    QUIET = "quiet"
+    """In one line, for the record: nobody has to do anything."""
+    LOUD = "loud"
+    """In full."""
+
+
+_SAYING: Final = frozenset({Act.POST, Act.UPDATE})
+
+
+def plan(
+    story: Story,
+    *,
+    places: Configured,
+    routes: Sequence[Route],
+    hold_until: datetime | None,
+    now: datetime,
+    public_url: str | None = None,
+) -> Plan:
+    """Decide what is to be said.
+
+    Args:
+        story: All that is known, with every message that was ever planned for this incident, whatever became of it.
+        places: Which places can be told.
+        routes: Who is told what; the first that matches counts.
+        hold_until: Until when people wait for the remediation; None when there is none that may act. It counts only
+            before anything was said, and not when a run failed, waits for a person, or came to nothing.
+        now: The present time.
+        public_url: How people reach Receiver, for links.
+    """
+    situation = assess(story, now)
+    choice = choose(routes, situation.labels)
+    tone = tone_of(situation, hold_until)
+    drafts = (
+        *_slack_drafts(situation, choice, tone, places, public_url),
+        *_pagerduty_drafts(situation, choice, tone, places, public_url),
+    )
+    speak_at = hold_until if tone is Tone.SILENT else situation.heal_ends_at
+    return Plan(drafts=drafts, speak_at=speak_at if speak_at is not None and speak_at > now else None)
+
+
+def tone_of(situation: Situation, hold_until: datetime | None) -> Tone:
+    """Decide how an incident is spoken of. Once it was spoken of in full, it always is."""
+    said = [one.draft for one in situation.story.messages]
+    if any(one.act is Act.TRIGGER or (one.act in _SAYING and not slack.is_quiet(one.payload)) for one in said):
+        return Tone.LOUD
+    if situation.failures or situation.asking:
+        return Tone.LOUD
+    if situation.healed is not None or situation.closed:
+        return Tone.QUIET
+    held = hold_until is not None and situation.now < hold_until and not said and not _came_to_nothing(situation)
+    if held or not (situation.fires or situation.unfinished):
+        return Tone.SILENT
+    return Tone.LOUD
+
+
+def _came_to_nothing(situation: Situation) -> bool:
+    """Answer whether there is no remediation to wait for any more."""
+    return bool(situation.story.runs) and not situation.unfinished
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Voice:
+    """One place as this incident is told there, or the console in its stead.
+
+    Attributes:
+        said: What was planned for it so far, oldest first.
+    """
+
+    incident_id: int
+    place: Place
+    address: str
+    name: str
+    said: tuple[Message, ...]
+
+    def draft(self, act: Act, key: str, payload: Mapping[str, Any], cause: str) -> Draft:
+        return Draft(
+            place=self.place,
+            address=self.address,
+            act=act,
+            key=f"incident:{self.incident_id}:{self.name}:{key}",
+            payload=payload,
+            cause=cause,
+        )
+
+    def of(self, *acts: Act) -> list[Message]:
+        return [message for message in self.said if message.draft.act in acts]
+
+
+def _voice(story: Story, place: Place, places: Configured) -> _Voice:
+    configured = {Place.SLACK: places.slack, Place.PAGERDUTY: places.pagerduty}[place]
+    through = place if configured else Place.CONSOLE
+    said = tuple(
+        sorted(
+            (
+                message
+                for message in story.messages
+                if message.draft.place is through and (configured or message.draft.address == place.value)
+            ),
+            key=lambda message: message.id,
+        )
+    )
+    address = place.value
+    if configured:
+        default = places.channel if place is Place.SLACK else ""
+        address = next((message.draft.address for message in said if message.draft.act is Act.POST), default)
+    name = place.value if configured else f"console-{place.value}"
+    return _Voice(incident_id=story.incident.id, place=through, address=address, name=name, said=said)
+
+
+def _slack_drafts(
+    situation: Situation, choice: Choice, tone: Tone, places: Configured, public_url: str | None
+) -> Iterator[Draft]:
+    voice = _voice(situation.story, Place.SLACK, places)
+    wanted = Place.SLACK in choice.places or voice.said or situation.paging or situation.asking
+    if tone is Tone.SILENT or not wanted:
+        return
+    if tone is Tone.QUIET:
+        if not voice.said:
+            cause = "healed" if situation.healed else "over before anybody was told"
+            yield voice.draft(Act.POST, "post", slack.line(situation), cause)
+        return
+    yield from _say(voice, slack.card(situation, public_url=public_url), choice)
+    known = {message.draft.key for message in voice.said}
+    for line in thread.lines(situation):
+        payload = slack.reply(line.text, broadcast=line.broadcast)
+        draft = voice.draft(Act.REPLY, f"reply:{line.key}", payload, line.cause)
+        if draft.key not in known:
+            yield draft
+
+
+def _say(voice: _Voice, content: Mapping[str, Any], choice: Choice) -> Iterator[Draft]:
+    """Say the incident's one message, if it does not stand there already."""
+    spoken = voice.of(Act.POST, Act.UPDATE)
+    if not spoken:
+        yield voice.draft(Act.POST, "post", content, choice.reason)
+    elif _digest(spoken[-1].draft.payload) != _digest(content):
+        # The same words may come back later, so the key also names what they replace.
+        key = f"update:{spoken[-1].id}:{_digest(content)}"
+        yield voice.draft(Act.UPDATE, key, content, "what it says has changed")
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    said = [content.get("text"), content.get("blocks")]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _pagerduty_drafts(
+    situation: Situation, choice: Choice, tone: Tone, places: Configured, public_url: str | None
+) -> Iterator[Draft]:
+    voice = _voice(situation.story, Place.PAGERDUTY, places)
+    call = _call(situation, choice, tone, voice)
+    if call is not None:
+        event = pagerduty.trigger(situation, urgent=call.urgent, why=call.why, public_url=public_url)
+        yield voice.draft(Act.TRIGGER, call.key, event, call.why)
+    elif _is_over(situation, voice):
+        key = f"resolve:{len(voice.of(Act.RESOLVE))}"
+        yield voice.draft(Act.RESOLVE, key, pagerduty.resolve(situation.story.incident.id), "the incident is closed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    key: str
+    why: str
+    urgent: bool
+
+
+def _call(situation: Situation, choice: Choice, tone: Tone, voice: _Voice) -> _Call | None:
+    """Decide whether somebody is woken now, and why."""
+    for run in reversed(situation.paging):
+        key = f"trigger:run:{run.id}"
+        if not _is_told(run, voice, key):
+            return _Call(key=key, why=deed_of(run), urgent=True)
+    if tone is not Tone.LOUD or Place.PAGERDUTY not in choice.places or not situation.fires or situation.healed:
+        return None
+    if _is_open(voice):
+        return None
+    return _Call(key=f"trigger:{len(voice.of(Act.RESOLVE))}", why=choice.reason, urgent=False)
+
+
+def _is_told(run: Run, voice: _Voice, key: str) -> bool:
+    """Answer whether somebody was woken for a failed run.
+
+    A trigger that was open already counts, except where a workflow was ended and not brought back: if somebody closed
+    that alert meanwhile, thinking that it is over, this wakes him again.
+    """
+    if any(message.draft.key.endswith(f":{key}") for message in voice.said):
+        return True
+    ended_at = run.finished_at or run.entered_at
+    over_since = any(message.created_at > ended_at for message in voice.of(Act.RESOLVE))
+    return not is_lost(run) and (_is_open(voice) or over_since)
+
+
+def _is_open(voice: _Voice) -> bool:
+    events = voice.of(Act.TRIGGER, Act.RESOLVE)
+    return bool(events) and events[-1].draft.act is Act.TRIGGER
+
+
+def _is_over(situation: Situation, voice: _Voice) -> bool:
+    """Answer whether PagerDuty may hear that it is over.
+
+    Not while a workflow that was ended has not come back: its alerts are resolved only because it is gone. And not
+    where somebody was woken only after the incident had closed: that is for a person to close.
+    """
+    closed_at = situation.story.incident.closed_at
+    if not situation.closed or situation.lost or not _is_open(voice):
+        return False
+    triggered_at = voice.of(Act.TRIGGER)[-1].created_at
+    return closed_at is None or triggered_at < closed_at

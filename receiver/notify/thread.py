@@ -1,0 +1,98 @@
+"""The story beneath an incident's one message: each thing worth a line of its own, in order, said once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from receiver.model.remediation import EntryState, Outcome, Run, RunState
+from receiver.notify import account
+from receiver.notify.situation import Situation, is_asking
+from receiver.notify.words import clean, cut, moment
+
+EVERY_FLAP: Final = 10
+"""So many times firing anew each gets a line; after that every tenth, so that a flapping alert fills no thread."""
+MOST_REFUSALS: Final = 10
+"""So many different refusals get a line; the message itself counts the rest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One reply.
+
+    Attributes:
+        key: What it is about, within its incident; equal keys are one reply, ever.
+        text: Plain, clean, not escaped.
+        cause: Why it is said, for the timeline.
+        broadcast: Whether it is shown in the channel as well.
+    """
+
+    key: str
+    text: str
+    cause: str
+    broadcast: bool = False
+
+
+def lines(situation: Situation) -> list[Line]:
+    """List everything that the thread should say by now."""
+    told = list(_refusals(situation))
+    for run in sorted(situation.story.runs, key=lambda run: run.id):
+        told += _run(run, paging=run in situation.paging)
+    return [*told, *_flaps(situation), *_end(situation)]
+
+
+def _refusals(situation: Situation) -> Iterator[Line]:
+    """One line for each way in which a playbook declined, not for each of a thousand alerts."""
+    for key, alike in list(account.distinct_refusals(situation).items())[:MOST_REFUSALS]:
+        yield Line(key=f"decision:{key}", text=account.refusal(alike[0]), cause=f"a playbook declined: {key}")
+
+
+def _run(run: Run, *, paging: bool) -> Iterator[Line]:
+    name, where = f"run {run.id}", account.target_of(run)
+    yield Line(
+        key=f"run:{run.id}:started",
+        text=f"{moment(run.started_at)} {run.playbook} begins on {where} ({name}, {run.mode.value}).",
+        cause=f"{name} started",
+    )
+    for entry in run.journal:
+        if entry.state is EntryState.DONE:
+            text = f"{moment(entry.finished_at or entry.started_at)} Receiver {account.done(entry.action)}"
+            made = account.successor_of(run) if entry.action == "workflow.resubmit" else ""
+            text += f": {made}." if made else "."
+            yield Line(key=f"run:{run.id}:step:{entry.cursor}", text=text, cause=f"{name} took a step")
+        elif entry.state is EntryState.FAILED:
+            text = f"{clean(entry.action)} failed (attempt {entry.attempt}): {cut(clean(entry.error), 500)}"
+            yield Line(key=f"run:{run.id}:step:{entry.cursor}:failed", text=text, cause=f"{name}: a step failed")
+    if is_asking(run):
+        text = f"{account.deed_of(run)} {account.advice_on(run)}"
+        yield Line(key=f"run:{run.id}:asks:{run.cursor}", text=text, cause=f"{name} waits for approval")
+    if run.state is RunState.FINISHED:
+        yield _finish(run, paging=paging)
+
+
+def _finish(run: Run, *, paging: bool) -> Line:
+    text = account.deed_of(run)
+    if run.outcome is Outcome.SUCCEEDED:
+        text = f"{text} {account.reason_of(run)}".strip()
+    if paging:
+        text = f"{text} What to do: {account.advice_on(run)}"
+    outcome = run.outcome.value if run.outcome else "ended"
+    return Line(key=f"run:{run.id}:finished", text=text, cause=f"run {run.id} {outcome}", broadcast=paging)
+
+
+def _flaps(situation: Situation) -> Iterator[Line]:
+    flaps = situation.story.incident.flaps
+    if flaps and (flaps <= EVERY_FLAP or flaps % EVERY_FLAP == 0) and situation.fires:
+        times = "once" if flaps == 1 else f"{flaps} times"
+        yield Line(key=f"refired:{flaps}", text=f"Firing again; it has come back {times}.", cause="firing again")
+
+
+def _end(situation: Situation) -> Iterator[Line]:
+    incident = situation.story.incident
+    if situation.closed:
+        at = incident.closed_at or situation.now
+        yield Line(
+            key=f"closed:{at.isoformat()}", text=f"{moment(at)} Over: {account.status(situation)}.", cause="closed"
+        )
+    elif incident.quiet_since is not None and incident.flaps <= EVERY_FLAP:
+        text = f"{moment(incident.quiet_since)} All alerts are resolved; it is over unless one fires again soon."
+        yield Line(key=f"quiet:{incident.flaps}", text=text, cause="resolved")
