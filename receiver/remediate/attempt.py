@@ -88,9 +88,8 @@ def backoff(number: int) -> timedelta:
 
 def finish(run: Run, outcome: Outcome, text: str) -> Finished:
     """End a run; what it ended and did not make good is told in any case."""
-    unhelped = run.escalate and outcome in {Outcome.FAILED, Outcome.TIMED_OUT}
-    left_ended = is_midway(run) and outcome not in {Outcome.SUCCEEDED, Outcome.SKIPPED}
-    return Finished(outcome=outcome, text=text, escalate=unhelped or left_ended, vars=lasting(run.vars))
+    harmless = outcome in {Outcome.SUCCEEDED, Outcome.SKIPPED}
+    return Finished(outcome=outcome, text=text, must_page=is_midway(run) and not harmless, vars=lasting(run.vars))
 
 
 def wait_for_cluster(run: Run, facts: Facts, error: str) -> Wait | Finished:
@@ -167,7 +166,7 @@ def _disapproved(run: Run, facts: Facts) -> Finished | None:
 def _confirmed(run: Run, facts: Facts) -> Finished | Wait | None:
     values = values_of(run, facts)
     try:
-        expression = Expression(run.confirm)
+        expression = Expression(facts.confirm)
         if expression.holds(values):
             return None
     except NotEvaluable as error:
@@ -193,7 +192,7 @@ def _unknown(run: Run) -> Finished:
         f"{verb_at(run, run.cursor)} was attempted, and the workflow has gone since. Whether this run ended it cannot "
         "be seen any more: look whether it has to be started again."
     )
-    return Finished(outcome=Outcome.FAILED, text=text, escalate=True, vars=lasting(run.vars))
+    return Finished(outcome=Outcome.FAILED, text=text, must_page=True, vars=lasting(run.vars))
 
 
 def _step(run: Run, target: Target, now: datetime, entries: list[Entry]) -> Step | Wait:

@@ -56,6 +56,7 @@ class Facts:
 
     Attributes:
         now: The present time.
+        confirm: The playbook's condition as it was when the run began.
         alert: The occurrence that the run answers to, as it is now.
         incident: Its incident.
         workflow: What `watched` names; None when there is none, or it could not be read.
@@ -67,6 +68,7 @@ class Facts:
     """
 
     now: datetime
+    confirm: str
     alert: Occurrence
     incident: Incident | None = None
     workflow: Workflow | None = None

@@ -94,16 +94,21 @@ def _untargetable(asked: _Question) -> str:
     workflow, subject, facts = asked.workflow, asked.alert.subject, asked.facts
     if facts.workflow_error:
         return f"the workflow {_UNREAD}: {facts.workflow_error}"
-    namespace, name = (workflow.namespace, workflow.name) if workflow else (subject.namespace, subject.workflow)
-    if not namespace or not name:
-        return "the alert names no workflow with its namespace"
-    if not _LABEL.fullmatch(namespace) or not _SUBDOMAIN.fullmatch(name):
-        return f"{namespace!r}/{name!r} is not a name that Kubernetes allows"
     if workflow is None:
-        return "there is no such workflow in the cluster"
+        return _misnamed(subject.namespace, subject.workflow) or "there is no such workflow in the cluster"
+    if subject.namespace and subject.namespace != workflow.namespace:
+        return f"it was found in namespace {workflow.namespace}, and the alert is about {subject.namespace}"
     if workflow.deleting:
         return "the workflow is being deleted"
-    return "its lineage could not be read" if facts.lineage is None else ""
+    unread = "its lineage could not be read" if facts.lineage is None else ""
+    return _misnamed(workflow.namespace, workflow.name) or unread
+
+
+def _misnamed(namespace: str, name: str) -> str:
+    if not namespace or not name:
+        return "the alert names no workflow with its namespace"
+    allowed = _LABEL.fullmatch(namespace) and _SUBDOMAIN.fullmatch(name)
+    return "" if allowed else f"{namespace!r}/{name!r} is not a name that Kubernetes allows"
 
 
 def _superseded(asked: _Question) -> Check:

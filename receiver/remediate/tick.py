@@ -62,14 +62,13 @@ class Finished:
     """The run is over.
 
     Attributes:
-        escalate: Whether people are told by every route, as the playbook asks; always when something was ended and not
-            made good.
+        must_page: Something was ended and not made good: people are told, whatever the playbook says.
         vars: All variables of the run from now on.
     """
 
     outcome: Outcome
     text: str
-    escalate: bool = False
+    must_page: bool = False
     vars: Mapping[str, Any] = field(default_factory=dict)
 
 

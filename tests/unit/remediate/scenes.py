@@ -111,7 +111,7 @@ def run(of: Playbook = PLAYBOOK, mode: Mode = Mode.LIVE, **changes: Any) -> Run:
 
 
 def facts(**changes: Any) -> Facts:
-    found = Facts(now=NOW, alert=alert(), workflow=workflow(), pods=())
+    found = Facts(now=NOW, confirm=str(PLAYBOOK.confirm), alert=alert(), workflow=workflow(), pods=())
     return replace(found, **changes)
 
 

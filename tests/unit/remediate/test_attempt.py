@@ -49,9 +49,9 @@ def test_what_may_succeed_later_is_looked_at_again(error: ClusterError, number: 
 
 
 @pytest.mark.parametrize(
-    ("error", "number", "outcome", "escalate"),
+    ("error", "number", "outcome", "must_page"),
     [
-        (Forbidden("no"), 1, Outcome.FAILED, True),
+        (Forbidden("no"), 1, Outcome.FAILED, False),
         (WorkflowFinished("over"), 1, Outcome.SKIPPED, False),
         (WorkflowFinished("over"), 2, Outcome.SKIPPED, False),
         (NotFound("gone"), 1, Outcome.SKIPPED, False),
@@ -61,20 +61,20 @@ def test_what_may_succeed_later_is_looked_at_again(error: ClusterError, number: 
     ],
 )
 def test_before_anything_was_done_a_refusal_ends_the_run(
-    error: ClusterError, number: int, outcome: Outcome, *, escalate: bool
+    error: ClusterError, number: int, outcome: Outcome, *, must_page: bool
 ) -> None:
     end = after_failure(run(), error, number, NOW)
 
     assert isinstance(end, Finished)
-    assert (end.outcome, end.escalate) == (outcome, escalate)
+    assert (end.outcome, end.must_page) == (outcome, must_page)
 
 
 @pytest.mark.parametrize("error", [Forbidden("no"), AlreadyExists("taken"), NotFound("gone"), PreconditionFailed("x")])
 def test_a_refused_restart_is_told_whatever_the_playbook_says(error: ClusterError) -> None:
-    end = after_failure(run(cursor=2, escalate=False), error, 1, NOW)
+    end = after_failure(run(cursor=2), error, 1, NOW)
 
     assert isinstance(end, Finished)
-    assert (end.outcome, end.escalate) == (Outcome.FAILED, True)
+    assert (end.outcome, end.must_page) == (Outcome.FAILED, True)
 
 
 def test_pauses_grow_up_to_a_limit() -> None:

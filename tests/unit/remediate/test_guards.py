@@ -43,6 +43,7 @@ def test_all_guards_are_asked_even_when_the_first_refuses() -> None:
         ("target", {"workflow": None, "subject": Subject(namespace="../argo", workflow="etl")}, "not a name"),
         ("target", {"workflow": None, "subject": Subject(namespace="argo", workflow="a" * 254)}, "not a name"),
         ("target", {"workflow": workflow(deleting=True)}, "being deleted"),
+        ("target", {"workflow": workflow(namespace="kube-system")}, "the alert is about argo"),
         ("target", {"lineage": None}, "lineage could not be read"),
         ("superseded", {"superseded_by": "run 7"}, "ended or replaced by run 7"),
         ("superseded", {"superseded_by": None}, "could not be read"),

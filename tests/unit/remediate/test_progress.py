@@ -11,7 +11,7 @@ from receiver.remediate.attempt import UNREADABLE_LIMIT
 from receiver.remediate.facts import KEPT, Facts, Verdict
 from receiver.remediate.progress import advance
 from receiver.remediate.tick import Finished, Passed, Step, Wait
-from tests.unit.remediate.scenes import NOW, PLAYBOOK, Carrier, World, alert, entry, facts, playbook, run, workflow
+from tests.unit.remediate.scenes import NOW, PLAYBOOK, Carrier, World, alert, entry, facts, run, workflow
 
 ENDED = workflow(phase=Phase.FAILED, shutdown="Terminate", terminated_by="12:0:uid-etl")
 NEW = workflow(name="etl-r1", uid="uid-new", phase=Phase.RUNNING, created_at=NOW, started_at=NOW)
@@ -47,7 +47,7 @@ async def test_a_stuck_workflow_is_restarted_once_and_watched_until_it_moves() -
     end = await carrier.carry()
 
     assert end.outcome is Outcome.SUCCEEDED
-    assert not end.escalate
+    assert not end.must_page
     assert (carrier.world.terminated, carrier.world.created) == (1, 1)
     assert carrier.world.now - NOW >= timedelta(minutes=6)
     assert [text.split(" ")[0] for text in carrier.story] == ["Workflow", "`workflow.finished`", "Workflow", "It"]
@@ -77,13 +77,12 @@ async def test_many_deaths_are_survived_up_to_the_limit_of_attempts() -> None:
 
 
 async def test_a_restart_that_was_tried_in_vain_always_tells_people() -> None:
-    quiet = playbook(PLAYBOOK.text.replace("escalate: true", "escalate: false"))
-    carrier = Carrier(world=World(), run=run(quiet))
+    carrier = Carrier(world=World(), run=run())
 
     end = await carrier.carry(die=[(2, False)] * 5)
 
     assert end.outcome is Outcome.FAILED
-    assert end.escalate
+    assert end.must_page
     assert carrier.world.created == 0
 
 
@@ -114,12 +113,12 @@ def test_before_the_first_effect_anything_stops_the_run(changes: dict[str, Any],
 
     assert end.outcome is outcome
     assert reason in end.text
-    assert not end.escalate
+    assert not end.must_page
 
 
 @pytest.mark.parametrize("changes", [{"confirm": ""}, {"confirm": "workflow.fase == 'x'"}])
 def test_a_condition_that_cannot_be_used_stops_the_run(changes: dict[str, Any]) -> None:
-    assert ended(run(**changes), facts()).outcome is Outcome.BLOCKED
+    assert ended(run(), facts(**changes)).outcome is Outcome.BLOCKED
 
 
 @pytest.mark.parametrize("known", [{"cancelled_by": "ada"}, {"alert": alert(status=AlertStatus.RESOLVED)}])
@@ -139,7 +138,7 @@ def test_after_the_restart_a_cancellation_is_obeyed_again() -> None:
 
     assert end.outcome is Outcome.CANCELLED
     assert "made good" in end.text
-    assert not end.escalate
+    assert not end.must_page
 
 
 def test_an_effect_that_may_have_happened_is_looked_for_before_it_is_called_off() -> None:
@@ -160,7 +159,7 @@ def test_an_effect_that_can_no_longer_be_looked_for_is_told(found: Any) -> None:
     end = ended(run(journal=(entry(0),)), facts(workflow=found, now=NOW + timedelta(minutes=1)))
 
     assert end.outcome is Outcome.FAILED
-    assert end.escalate
+    assert end.must_page
     assert "cannot be seen any more" in end.text
 
 
@@ -180,7 +179,7 @@ def test_a_workflow_that_succeeded_before_its_end_is_not_restarted() -> None:
     end = ended(run(cursor=2), facts(workflow=replace(ENDED, phase=Phase.SUCCEEDED)))
 
     assert end.outcome is Outcome.SKIPPED
-    assert not end.escalate
+    assert not end.must_page
 
 
 @pytest.mark.parametrize("found", [replace(ENDED, uid="other"), replace(ENDED, shutdown="", terminated_by=""), None])
@@ -188,7 +187,7 @@ def test_a_restart_that_must_not_be_done_is_told(found: Any) -> None:
     end = ended(run(cursor=2), facts(workflow=found))
 
     assert end.outcome is Outcome.FAILED
-    assert end.escalate
+    assert end.must_page
 
 
 def test_a_wait_that_takes_too_long_ends_the_run_and_is_told() -> None:
@@ -199,7 +198,7 @@ def test_a_wait_that_takes_too_long_ends_the_run_and_is_told() -> None:
 
     assert last.until == NOW + timedelta(minutes=5)
     assert end.outcome is Outcome.TIMED_OUT
-    assert end.escalate
+    assert end.must_page
 
 
 def test_what_became_true_is_seen_even_after_the_time_was_up() -> None:
@@ -216,7 +215,7 @@ def test_a_workflow_that_was_deleted_after_its_end_is_made_anew_from_what_was_ke
     assert isinstance(passed, Passed)
     assert isinstance(restart, Step)
     assert without.outcome is Outcome.FAILED
-    assert without.escalate
+    assert without.must_page
 
 
 @pytest.mark.parametrize("cursor", [0, 1, 2, 3])
@@ -232,7 +231,7 @@ def test_a_cluster_that_cannot_be_read_is_waited_for_and_then_given_up(cursor: i
 
     assert isinstance(answer, Finished)
     assert answer.outcome is Outcome.FAILED
-    assert answer.escalate
+    assert answer.must_page is (cursor in {1, 2})
     assert now == NOW + UNREADABLE_LIMIT
     assert pauses[:-1] == sorted(pauses[:-1])
     assert max(pauses) == timedelta(seconds=30)
@@ -285,7 +284,7 @@ def test_a_check_that_does_not_hold_in_its_time_fails(found: Any) -> None:
 
     assert end.outcome is Outcome.FAILED
     assert "did not help" in end.text
-    assert end.escalate
+    assert not end.must_page
 
 
 def test_a_check_that_cannot_be_evaluated_does_not_hold() -> None:
@@ -311,7 +310,7 @@ def test_a_step_that_this_version_does_not_know_ends_the_run() -> None:
     end = ended(run(cursor=1, steps=foreign), facts())
 
     assert end.outcome is Outcome.FAILED
-    assert end.escalate
+    assert end.must_page
 
 
 PROPOSED = run(mode=Mode.PROPOSE)
