@@ -11,7 +11,7 @@ from receiver.remediate.attempt import UNREADABLE_LIMIT
 from receiver.remediate.facts import KEPT, Facts, Verdict
 from receiver.remediate.progress import advance
 from receiver.remediate.tick import Finished, Passed, Step, Wait
-from tests.unit.remediate.scenes import NOW, PLAYBOOK, Carrier, World, alert, entry, facts, run, workflow
+from tests.unit.remediate.scenes import NOW, Carrier, World, alert, entry, facts, run, workflow
 
 ENDED = workflow(phase=Phase.FAILED, shutdown="Terminate", terminated_by="12:0:uid-etl")
 NEW = workflow(name="etl-r1", uid="uid-new", phase=Phase.RUNNING, created_at=NOW, started_at=NOW)

@@ -1,0 +1,125 @@
+"""The verbs against an API server: what they leave there is what `recover` looks for."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from kubernetes import client
+
+from receiver.clients.kubernetes import Cluster
+from receiver.model.errors import NotFound
+from receiver.model.remediation import Run, Target
+from receiver.model.workflow import Workflow
+from receiver.remediate.actions import VERBS
+from receiver.remediate.facts import Facts, to_be_made
+from receiver.sandbox.kubernetes import ApiServer
+from tests.unit.remediate.scenes import facts, run
+
+TERMINATE, RESUBMIT = VERBS
+NAMESPACE: dict[str, Any] = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argo"}}
+STUCK: dict[str, Any] = {
+    "apiVersion": "argoproj.io/v1alpha1",
+    "kind": "Workflow",
+    "metadata": {
+        "namespace": "argo",
+        "name": "etl",
+        "uid": "7e3a0c0e-0000-4000-8000-000000000001",
+        "labels": {"team": "rex", "workflows.argoproj.io/phase": "Running"},
+    },
+    "spec": {"entrypoint": "main", "templates": [{"name": "main", "container": {"image": "none.invalid/none"}}]},
+    "status": {"phase": "Running", "startedAt": "2026-11-24T05:00:00Z"},
+}
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ApiServer]:
+    async with ApiServer() as server:
+        server.adopt(NAMESPACE, STUCK)
+        yield server
+
+
+@pytest.fixture
+async def cluster(server: ApiServer) -> AsyncIterator[Cluster]:
+    cluster = Cluster.at(server.url, server.token, timeout=timedelta(seconds=20))
+    yield cluster
+    await cluster.close()
+
+
+async def read(cluster: Cluster, name: str) -> Workflow | None:
+    try:
+        return await cluster.get_workflow("argo", name)
+    except NotFound:
+        return None
+
+
+async def seen(cluster: Cluster, found: Run) -> Facts:
+    made = to_be_made(found)
+    return facts(
+        now=datetime.now(UTC),
+        workflow=await read(cluster, "etl"),
+        resubmitted=await read(cluster, made.name) if made else None,
+    )
+
+
+def delete(server: ApiServer, name: str) -> None:
+    with client.ApiClient(client.Configuration(host=server.url)) as api:
+        api.configuration.api_key = {"BearerToken": f"Bearer {server.token}"}
+        client.CustomObjectsApi(api).delete_namespaced_custom_object(
+            "argoproj.io", "v1alpha1", "argo", "workflows", name, _request_timeout=20
+        )
+
+
+def about(workflow: Workflow) -> Run:
+    target = Target(kind="workflow", namespace="argo", name=workflow.name, uid=workflow.uid, lineage=workflow.uid)
+    return run(target=target)
+
+
+async def test_what_a_verb_did_is_recognised_afterwards_and_repeating_it_does_nothing_more(cluster: Cluster) -> None:
+    begun = about(await cluster.get_workflow("argo", "etl"))
+    before = TERMINATE.recover(begun, await seen(cluster, begun))
+
+    first = await TERMINATE.perform(cluster, begun, await seen(cluster, begun))
+    again = await TERMINATE.perform(cluster, begun, await seen(cluster, begun))
+    recovered = TERMINATE.recover(begun, await seen(cluster, begun))
+
+    assert before is None
+    assert recovered is not None
+    assert first.result == again.result == recovered.result
+
+
+async def test_a_restart_is_recognised_afterwards_and_makes_one_workflow(cluster: Cluster) -> None:
+    begun = about(await cluster.get_workflow("argo", "etl"))
+    ended = await TERMINATE.perform(cluster, begun, await seen(cluster, begun))
+    restarting = replace(begun, cursor=2, vars=ended.vars)
+    before = RESUBMIT.recover(restarting, await seen(cluster, restarting))
+
+    first = await RESUBMIT.perform(cluster, restarting, await seen(cluster, restarting))
+    again = await RESUBMIT.perform(cluster, restarting, await seen(cluster, restarting))
+    recovered = RESUBMIT.recover(restarting, await seen(cluster, restarting))
+
+    assert before is None
+    assert recovered is not None
+    assert first.vars == again.vars == recovered.vars
+    assert len(await cluster.list_workflows("argo")) == 2
+
+
+async def test_a_workflow_that_was_deleted_after_its_end_is_restarted_from_what_was_kept(
+    server: ApiServer, cluster: Cluster
+) -> None:
+    begun = about(await cluster.get_workflow("argo", "etl"))
+    ended = await TERMINATE.perform(cluster, begun, await seen(cluster, begun))
+    await asyncio.to_thread(delete, server, "etl")
+    restarting = replace(begun, cursor=2, vars=ended.vars)
+    known = await seen(cluster, restarting)
+    assert known.workflow is None
+    assert RESUBMIT.preconditions(restarting, known) == ""
+
+    done = await RESUBMIT.perform(cluster, restarting, known)
+
+    made = await cluster.get_workflow("argo", str(done.result["name"]))
+    assert made.labels["team"] == "rex"
+    assert made.shutdown == ""
+    assert RESUBMIT.recover(restarting, await seen(cluster, restarting)) is not None
