@@ -1,5 +1,6 @@
 """Bring one message to its place, exactly once as far as the place allows, and say when to try again."""
 
+import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -52,17 +53,18 @@ async def deliver(
     """Bring a message to its place.
 
     Args:
-        message: The message; `attempts` counts the tries before this one.
+        message: The message as it was claimed; `attempts` counts this try, so it is 1 at the first one.
         slack: None where it is not configured.
         pagerduty: None where it is not configured.
         console: Says one line on the service's own log.
         conversation: Where the incident's message stands in Slack; None while nothing is known.
 
     Returns:
-        What the place answered, as JSON values. Slack: `channel_id` and `ts` of the message, `found` where an earlier
-        try had brought it already, `reposted` where the old message was gone and this one stands for it from now on,
-        `blocks_refused` with Slack's reason where only the text was taken, `not_searched` with the reason where it
-        could not be seen whether an earlier try had succeeded.
+        What the place answered, as JSON values. Slack: `channel_id` and `ts` of the message; `anchor` with both where
+        replies and updates of the incident belong to this message from now on, which is so for a post and for an update
+        that had to be posted anew (`reposted`); `found` where an earlier try had brought it already; `blocks_refused`
+        with Slack's reason where only the text was taken; `not_searched` with the reason where it could not be seen
+        whether an earlier try had succeeded. PagerDuty: `dedup_key`. Console: `console`.
 
     Raises:
         SlackError: Slack refused or failed, or is not configured any more; `retryable` says which.
@@ -81,7 +83,7 @@ async def deliver(
 
 
 def next_attempt(
-    *, attempts: int, error: ReceiverError, now: datetime, first_at: datetime, jitter: float
+    attempts: int, error: ReceiverError, *, now: datetime, first_at: datetime, jitter: float | None = None
 ) -> datetime | None:
     """Say when a message that could not be delivered is tried again.
 
@@ -90,8 +92,8 @@ def next_attempt(
         error: Why the last try failed.
         now: The present time.
         first_at: When the message was recorded.
-        jitter: From 0 to 1, drawn at random: which part of the second half of the pause is kept, so that what failed
-            together does not come back together.
+        jitter: From 0 to 1: which part of the second half of the pause is kept, so that what failed together does not
+            come back together; drawn at random where it is not given.
 
     Returns:
         None when it is given up: the error is permanent, or the message is a day old. A pause that the place asks for
@@ -99,9 +101,10 @@ def next_attempt(
     """
     if not error.retryable:
         return None
-    pause = min(FIRST_PAUSE * 2 ** min(max(attempts, 1) - 1, 16), LONGEST_PAUSE) * (0.5 + jitter / 2)
+    part = random.random() if jitter is None else jitter  # noqa: S311 - it spreads load and keeps no secret
+    pause = min(FIRST_PAUSE * 2 ** min(max(attempts, 1) - 1, 16), LONGEST_PAUSE) * (0.5 + part / 2)
     asked = error.retry_after if isinstance(error, SlackError | PagerDutyError) else None
-    due_at = now + max(pause, (asked or timedelta()) + FIRST_PAUSE * jitter)
+    due_at = now + (pause if asked is None else max(pause, asked + FIRST_PAUSE * part))
     return due_at if due_at < first_at + PATIENCE else None
 
 
@@ -110,9 +113,8 @@ def console_line(message: Message) -> str:
     draft = message.draft
     words = draft.payload.get("summary") or unescape(str(draft.payload.get("text", "")))
     said = cut(clean(str(words)), _LONGEST_CONSOLE_LINE)
-    return f"{draft.address} would be told ({draft.act.value}, incident {message.incident_id})" + f": {said}" * bool(
-        said
-    )
+    told = f"{draft.address} would be told ({draft.act.value}, incident {message.incident_id})"
+    return f"{told}: {said}" if said else f"{told}."
 
 
 async def _send(message: Message, pagerduty: PagerDutyClient | None) -> Mapping[str, Any]:
@@ -155,11 +157,11 @@ class _Chat:
         ts = self.conversation.ts if self.conversation else ""
         match self.message.draft.act:
             case Act.POST:
-                return await self._post_once()
+                return await self._begin()
             case Act.UPDATE if self.conversation and ts:
                 return await self._update(self.conversation.channel_id, ts)
             case Act.UPDATE:
-                return {**await self._post_once(), "reposted": True}
+                return {**await self._begin(), "reposted": True}
             case Act.REPLY if ts:
                 return await self._reply(ts)
             case Act.REPLY:
@@ -171,6 +173,10 @@ class _Chat:
     def _channel(self) -> str:
         return self.conversation.channel_id if self.conversation else self.message.draft.address
 
+    async def _begin(self) -> Mapping[str, Any]:
+        answer = await self._post_once()
+        return {**answer, "anchor": {"channel_id": answer["channel_id"], "ts": answer["ts"]}}
+
     async def _update(self, channel_id: str, ts: str) -> Mapping[str, Any]:
         payload = self.message.draft.payload
         text, blocks = payload["text"], payload.get("blocks", ())
@@ -180,7 +186,7 @@ class _Chat:
             except SlackBlocksRefused as refusal:
                 return {**_stands(await self.slack.update(channel_id, ts, text)), "blocks_refused": str(refusal)}
         except SlackMessageGone:
-            return {**await self._post_once(), "reposted": True}
+            return {**await self._begin(), "reposted": True}
 
     async def _reply(self, ts: str) -> Mapping[str, Any]:
         try:
@@ -194,7 +200,7 @@ class _Chat:
     async def _post_once(self, *, thread_ts: str | None = None) -> Mapping[str, Any]:
         """Post, unless an earlier try did and its answer was lost."""
         note: Mapping[str, Any] = {}
-        if self.message.attempts and _CHANNEL_ID.fullmatch(self._channel):
+        if self.message.attempts > 1 and _CHANNEL_ID.fullmatch(self._channel):
             try:
                 found = await self._find(thread_ts)
             except SlackMessageGone:
