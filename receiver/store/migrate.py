@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, NullPool, create_engine, text
 from sqlalchemy.sql.schema import SchemaItem
 
-from receiver.store.database import translated
+from receiver.store.database import Transaction, translated
 from receiver.store.partitions import keep_ahead
 
 _LOCK: Final = 7_215_004_811
@@ -37,6 +37,18 @@ def is_ours(item: SchemaItem, name: str | None, kind: str, reflected: bool, comp
 def newest_revision() -> str:
     """Name the revision that this version of the code works with."""
     return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
+def is_behind(revision: str) -> bool:
+    """Answer whether a database is older than this version of the code wants; a revision it never heard of is newer."""
+    known = {found.revision for found in ScriptDirectory.from_config(_config()).walk_revisions()}
+    return revision in known and revision != newest_revision()
+
+
+async def revision_of(tx: Transaction) -> str | None:
+    """Read the revision of a database; None where no schema is there yet."""
+    there = (await tx.execute(text("select to_regclass('alembic_version')"))).scalar_one()
+    return None if there is None else (await tx.execute(text("select version_num from alembic_version"))).scalar()
 
 
 def migrate_blocking(url: str) -> str:

@@ -22,7 +22,7 @@ MOST: Final = 500
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _LONGEST_CURSOR: Final = 200
-_LARGEST: Final = 2**63 - 1
+LARGEST: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +144,7 @@ class Order:
         return base64.urlsafe_b64encode(text.encode()).decode()
 
     def _value(self, number: object, column: Any) -> datetime | int:
-        if not isinstance(number, int) or abs(number) > _LARGEST:
+        if not isinstance(number, int) or abs(number) > LARGEST:
             raise ValueError(number)
         return _EPOCH + number * _MICROSECOND if isinstance(column.type, DateTime) else number
 
@@ -162,7 +162,7 @@ def checked(limit: int) -> int:
 
 def is_number(number: int) -> bool:
     """Answer whether a number can be the id of a row."""
-    return 0 < number <= _LARGEST
+    return 0 < number <= LARGEST
 
 
 async def read_page(

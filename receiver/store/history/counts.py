@@ -1,0 +1,51 @@
+"""How much is open: numbers for Prometheus, each answered by a small partial index."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+
+from receiver.model.incident import IncidentState
+from receiver.model.message import MessageState
+from receiver.model.remediation import RunState
+from receiver.store.database import Transaction
+from receiver.store.tables import IncidentRow, MessageRow, RunRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How much is open.
+
+    Attributes:
+        outbox_pending: Messages that are still to be sent, by place.
+        outbox_oldest: When the oldest of them was drafted; None when there is none.
+        incidents_open: Incidents that are not over.
+        runs_active: Remediations that are not finished, by state.
+    """
+
+    outbox_pending: dict[str, int]
+    outbox_oldest: datetime | None
+    incidents_open: int
+    runs_active: dict[str, int]
+
+
+async def count_open(tx: Transaction) -> Counts:
+    """Count what is open."""
+    pending = await tx.execute(
+        select(MessageRow.place, func.count(), func.min(MessageRow.created_at))
+        .where(MessageRow.state == MessageState.PENDING.value)
+        .group_by(MessageRow.place)
+    )
+    by_place = [(str(place), int(number), oldest) for place, number, oldest in pending]
+    active = await tx.execute(
+        select(RunRow.state, func.count())
+        .where(RunRow.state.in_([RunState.RUNNING.value, RunState.WAITING.value]))
+        .group_by(RunRow.state)
+    )
+    is_open = select(func.count()).select_from(IncidentRow).where(IncidentRow.state == IncidentState.OPEN.value)
+    return Counts(
+        outbox_pending={place: number for place, number, _ in by_place},
+        outbox_oldest=min((oldest for _, _, oldest in by_place), default=None),
+        incidents_open=int((await tx.execute(is_open)).scalar_one()),
+        runs_active={str(state): int(number) for state, number in active},
+    )

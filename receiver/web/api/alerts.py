@@ -1,0 +1,137 @@
+"""Alerts: `GET /api/v1/alerts`, one of them, and what happened to it."""
+
+from datetime import datetime
+from typing import Annotated
+
+from litestar import Router, get
+from litestar.params import Parameter
+from msgspec import Meta, Struct
+
+from receiver.model.alert import AlertStatus
+from receiver.model.incident import Occurrence
+from receiver.store.database import Database
+from receiver.store.history import alerts, timeline
+from receiver.store.history.alerts import AlertFilter
+from receiver.web.access import needs
+from receiver.web.api.shapes import Cursor, Items, Limit, items_of
+from receiver.web.api.timeline import EventShape, event_shape
+from receiver.web.problems import not_found
+from receiver.web.question import matchers, time
+from receiver.webhook.access import Role
+
+
+class AlertShape(Struct, frozen=True, kw_only=True):
+    """One occurrence: one uninterrupted firing of one series."""
+
+    id: Annotated[str, Meta(description="`YYYYMM-number`; stays the same for ever.")]
+    fingerprint: Annotated[str, Meta(description="Alertmanager's hash over the labels, 16 hex digits.")]
+    status: AlertStatus
+    alertname: str
+    severity: Annotated[str, Meta(description="The label of that name; empty where there is none.")]
+    namespace: Annotated[str, Meta(description="What the labels say it is about; empty where they do not.")]
+    workflow: Annotated[str, Meta(description="What the labels say it is about; empty where they do not.")]
+    labels: Annotated[dict[str, str], Meta(description="As sent, so they are not to be trusted.")]
+    annotations: Annotated[dict[str, str], Meta(description="The newest wording, as sent; not to be trusted.")]
+    starts_at: datetime
+    ends_at: Annotated[datetime | None, Meta(description="Null while it fires.")]
+    first_seen_at: Annotated[datetime, Meta(description="Receipt of the first telling.")]
+    last_seen_at: Annotated[datetime, Meta(description="Receipt of the newest telling.")]
+    deliveries: Annotated[int, Meta(description="How often it was told.")]
+    group_key: str
+    receiver: Annotated[str, Meta(description="Name of Alertmanager's receiver.")]
+    generator_url: Annotated[str, Meta(description="Link to the expression, as sent; possibly empty.")]
+    incident_id: Annotated[int | None, Meta(description="The story that it belongs to.")]
+
+
+def alert_shape(alert: Occurrence) -> AlertShape:
+    """Give an occurrence its shape."""
+    return AlertShape(
+        id=alert.id,
+        fingerprint=alert.fingerprint,
+        status=alert.status,
+        alertname=alert.alertname,
+        severity=alert.severity,
+        namespace=alert.subject.namespace,
+        workflow=alert.subject.workflow,
+        labels=dict(alert.labels),
+        annotations=dict(alert.annotations),
+        starts_at=alert.starts_at,
+        ends_at=alert.ends_at,
+        first_seen_at=alert.first_seen_at,
+        last_seen_at=alert.last_seen_at,
+        deliveries=alert.deliveries,
+        group_key=alert.group_key,
+        receiver=alert.receiver,
+        generator_url=alert.generator_url,
+        incident_id=alert.incident_id,
+    )
+
+
+@get("/", summary="List alerts, newest first", operation_id="listAlerts")
+async def list_alerts(
+    *,
+    database: Database,
+    status: AlertStatus | None = None,
+    alertname: str | None = None,
+    severity: str | None = None,
+    namespace: str | None = None,
+    workflow: str | None = None,
+    fingerprint: str | None = None,
+    label: Annotated[
+        list[str] | None,
+        Parameter(description="Condition on any label, repeatable: `team=a`, `team!=a`, `team=~a|b`, `team!~a|b`."),
+    ] = None,
+    since: Annotated[str | None, Parameter(description="Earliest `starts_at`, RFC 3339.")] = None,
+    until: Annotated[str | None, Parameter(description="First `starts_at` that is too late, RFC 3339.")] = None,
+    q: Annotated[
+        str | None, Parameter(description="Words that stand in values of labels or annotations, in capitals or not.")
+    ] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Items[AlertShape]:
+    """Answer with the newest alerts that all filters want. A long search may give a short page with a `next`."""
+    wanted = AlertFilter(
+        status=status,
+        alertname=alertname,
+        severity=severity,
+        namespace=namespace,
+        workflow=workflow,
+        fingerprint=fingerprint,
+        labels=matchers(label),
+        since=time(since, "since"),
+        until=time(until, "until"),
+        q=q,
+    )
+    async with database.transaction() as tx:
+        return items_of(await alerts.page(tx, wanted, limit=limit, cursor=cursor), alert_shape)
+
+
+@get("/{alert_id:str}", summary="Show one alert", operation_id="getAlert")
+async def get_alert(database: Database, alert_id: str) -> AlertShape:
+    """Answer with one occurrence of an alert."""
+    async with database.transaction() as tx:
+        found = await alerts.get(tx, alert_id)
+    if found is None:
+        raise _absent(alert_id)
+    return alert_shape(found)
+
+
+@get("/{alert_id:str}/timeline", summary="Tell what happened to an alert", operation_id="getAlertTimeline")
+async def get_alert_timeline(
+    database: Database, alert_id: str, limit: Limit = 100, cursor: Cursor = None
+) -> Items[EventShape]:
+    """Answer with everything that happened to one alert, oldest first."""
+    async with database.transaction() as tx:
+        found = await alerts.get(tx, alert_id)
+        if found is None:
+            raise _absent(alert_id)
+        return items_of(await timeline.of_alert(tx, found.id, limit=limit, cursor=cursor), event_shape)
+
+
+def _absent(alert_id: str) -> Exception:
+    return not_found(f"there is no alert {alert_id!r}; ids look like 202611-42, and GET /api/v1/alerts lists them")
+
+
+ROUTER = Router(
+    "/alerts", route_handlers=[list_alerts, get_alert, get_alert_timeline], opt=needs(Role.VIEWER), tags=["alerts"]
+)

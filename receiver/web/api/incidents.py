@@ -1,0 +1,152 @@
+"""Incidents: all alerts about one workflow, else about one Alertmanager group, as one story."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from litestar import Router, get
+from msgspec import Meta, Struct
+
+from receiver.model.finding import Finding, FindingState
+from receiver.model.incident import Incident, IncidentState
+from receiver.model.message import Story
+from receiver.store.database import Database
+from receiver.store.history import incidents, stories, timeline
+from receiver.store.history.incidents import IncidentFilter
+from receiver.web.access import needs
+from receiver.web.api.alerts import AlertShape, alert_shape
+from receiver.web.api.remediations import RunShape, run_shape
+from receiver.web.api.shapes import Cursor, Items, Limit, items_of
+from receiver.web.api.timeline import EventShape, event_shape
+from receiver.web.problems import not_found
+from receiver.webhook.access import Role
+
+
+class IncidentShape(Struct, frozen=True, kw_only=True):
+    """One story."""
+
+    id: int
+    state: IncidentState
+    title: Annotated[str, Meta(description="One line for people; quotes alerts, so it is not to be trusted.")]
+    severity: Annotated[str, Meta(description="The worst among its alerts.")]
+    cluster: str
+    namespace: str
+    workflow: str
+    agent: str
+    opened_at: datetime
+    closed_at: datetime | None
+    quiet_since: Annotated[datetime | None, Meta(description="Since when none of its alerts fires.")]
+    flaps: Annotated[int, Meta(description="How often it began to fire again before it was over.")]
+    previous_id: Annotated[int | None, Meta(description="The incident about the same that was over before.")]
+    acknowledged_by: Annotated[str, Meta(description="Who took it on; empty while nobody has.")]
+
+
+class FindingShape(Struct, frozen=True, kw_only=True):
+    """What one source said when the incident was looked at."""
+
+    source: str
+    state: FindingState
+    summary: Annotated[str, Meta(description="One line for people; not to be trusted.")]
+    detail: Annotated[dict[str, Any], Meta(description="The answer itself; depends on the source.")]
+    took_seconds: float
+
+
+class StoryShape(IncidentShape, frozen=True, kw_only=True):
+    """One story with all that is known."""
+
+    alerts: Annotated[list[AlertShape], Meta(description="Oldest first; of very many, the newest 500.")]
+    findings: Annotated[list[FindingShape], Meta(description="The newest answer of each source.")]
+    remediations: Annotated[list[RunShape], Meta(description="Oldest first.")]
+
+
+def incident_shape(incident: Incident) -> IncidentShape:
+    """Give an incident its shape."""
+    return IncidentShape(**_members(incident))
+
+
+def story_shape(story: Story) -> StoryShape:
+    """Give a story its shape."""
+    return StoryShape(
+        **_members(story.incident),
+        alerts=[alert_shape(one) for one in story.alerts],
+        findings=[_finding_shape(one) for one in story.findings],
+        remediations=[run_shape(one) for one in story.runs],
+    )
+
+
+@get("/", summary="List incidents, newest first", operation_id="listIncidents")
+async def list_incidents(
+    *,
+    database: Database,
+    state: IncidentState | None = None,
+    namespace: str | None = None,
+    workflow: str | None = None,
+    severity: str | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Items[IncidentShape]:
+    """Answer with the newest incidents that all filters want."""
+    wanted = IncidentFilter(state=state, namespace=namespace, workflow=workflow, severity=severity)
+    async with database.transaction() as tx:
+        return items_of(await incidents.page(tx, wanted, limit=limit, cursor=cursor), incident_shape)
+
+
+@get("/{incident_id:int}", summary="Show one incident with its story", operation_id="getIncident")
+async def get_incident(database: Database, incident_id: int) -> StoryShape:
+    """Answer with one incident: its alerts, what was found around them, and what was done."""
+    async with database.transaction() as tx:
+        if await incidents.get(tx, incident_id) is None:
+            raise _absent(incident_id)
+        return story_shape(await stories.story(tx, incident_id))
+
+
+@get("/{incident_id:int}/timeline", summary="Tell what happened in an incident", operation_id="getIncidentTimeline")
+async def get_incident_timeline(
+    database: Database, incident_id: int, limit: Limit = 100, cursor: Cursor = None
+) -> Items[EventShape]:
+    """Answer with everything that happened in one incident, oldest first."""
+    async with database.transaction() as tx:
+        if await incidents.get(tx, incident_id) is None:
+            raise _absent(incident_id)
+        return items_of(await timeline.of_incident(tx, incident_id, limit=limit, cursor=cursor), event_shape)
+
+
+def _members(incident: Incident) -> dict[str, Any]:
+    subject = incident.subject
+    return {
+        "id": incident.id,
+        "state": incident.state,
+        "title": incident.title,
+        "severity": incident.severity,
+        "cluster": subject.cluster,
+        "namespace": subject.namespace,
+        "workflow": subject.workflow,
+        "agent": subject.agent,
+        "opened_at": incident.opened_at,
+        "closed_at": incident.closed_at,
+        "quiet_since": incident.quiet_since,
+        "flaps": incident.flaps,
+        "previous_id": incident.previous_id,
+        "acknowledged_by": incident.acknowledged_by,
+    }
+
+
+def _finding_shape(finding: Finding) -> FindingShape:
+    return FindingShape(
+        source=finding.source,
+        state=finding.state,
+        summary=finding.summary,
+        detail=dict(finding.detail),
+        took_seconds=finding.took / timedelta(seconds=1),
+    )
+
+
+def _absent(incident_id: int) -> Exception:
+    return not_found(f"there is no incident {incident_id}; GET /api/v1/incidents lists them")
+
+
+ROUTER = Router(
+    "/incidents",
+    route_handlers=[list_incidents, get_incident, get_incident_timeline],
+    opt=needs(Role.VIEWER),
+    tags=["incidents"],
+)

@@ -1,0 +1,198 @@
+"""Remediations: what was done, step by step, and a person's word about it."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from litestar import Request, Router, get, post
+from litestar.status_codes import HTTP_202_ACCEPTED
+from msgspec import Meta, Struct
+
+from receiver.model.remediation import Entry, EntryState, Mode, Outcome, Run, RunState
+from receiver.model.request import Kind
+from receiver.store.database import Database
+from receiver.store.history import remediations
+from receiver.store.history.remediations import RunFilter
+from receiver.web.access import caller_of, needs
+from receiver.web.api.asking import Asked, Wake, ask
+from receiver.web.api.shapes import Cursor, Items, Limit, TargetShape, items_of, target_shape
+from receiver.web.problems import conflict, not_found
+from receiver.webhook.access import Role
+
+
+class EntryShape(Struct, frozen=True, kw_only=True):
+    """One attempt at a step."""
+
+    cursor: Annotated[int, Meta(description="Which step, from 0.")]
+    attempt: int
+    action: str
+    state: EntryState
+    started_at: datetime
+    finished_at: datetime | None
+    result: dict[str, Any]
+    error: str
+
+
+class RunShape(Struct, frozen=True, kw_only=True):
+    """One remediation, from its decision to its outcome."""
+
+    id: int
+    incident_id: int
+    alert_id: str
+    playbook: str
+    version: str
+    mode: Mode
+    target: TargetShape | None
+    state: RunState
+    outcome: Annotated[Outcome | None, Meta(description="Null while it is unfinished.")]
+    reason: str
+    steps: Annotated[list[dict[str, Any]], Meta(description="The playbook's steps as they were when it began.")]
+    cursor: Annotated[int, Meta(description="Index of the step that is next.")]
+    wake_at: Annotated[datetime | None, Meta(description="When a waiting run is looked at again.")]
+    hold_until: Annotated[datetime | None, Meta(description="Until when messages about the incident wait for it.")]
+    started_at: datetime
+    finished_at: datetime | None
+    journal: Annotated[list[EntryShape], Meta(description="All attempts so far, oldest first.")]
+
+
+class Note(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why somebody asks; may be left out, and so may the whole body."""
+
+    note: Annotated[str, Meta(max_length=500, description="For the record.")] = ""
+
+
+def run_shape(run: Run) -> RunShape:
+    """Give a remediation its shape."""
+    return RunShape(
+        id=run.id,
+        incident_id=run.incident_id,
+        alert_id=run.alert_id,
+        playbook=run.playbook,
+        version=run.version,
+        mode=run.mode,
+        target=target_shape(run.target),
+        state=run.state,
+        outcome=run.outcome,
+        reason=run.reason,
+        steps=[dict(step) for step in run.steps],
+        cursor=run.cursor,
+        wake_at=run.wake_at,
+        hold_until=run.hold_until,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        journal=[_entry_shape(entry) for entry in run.journal],
+    )
+
+
+@get("/", summary="List remediations, newest first", operation_id="listRemediations")
+async def list_remediations(
+    *,
+    database: Database,
+    state: RunState | None = None,
+    outcome: Outcome | None = None,
+    playbook: str | None = None,
+    workflow: str | None = None,
+    namespace: str | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Items[RunShape]:
+    """Answer with the newest remediations that all filters want."""
+    wanted = RunFilter(state=state, outcome=outcome, playbook=playbook, workflow=workflow, namespace=namespace)
+    async with database.transaction() as tx:
+        return items_of(await remediations.page(tx, wanted, limit=limit, cursor=cursor), run_shape)
+
+
+@get("/{run_id:int}", summary="Show one remediation with its journal", operation_id="getRemediation")
+async def get_remediation(database: Database, run_id: int) -> RunShape:
+    """Answer with one remediation: its steps, and every attempt at one."""
+    async with database.transaction() as tx:
+        found = await remediations.get(tx, run_id)
+    if found is None:
+        raise _absent(run_id)
+    return run_shape(found)
+
+
+@post(
+    "/{run_id:int}/approve",
+    opt=needs(Role.OPERATOR),
+    status_code=HTTP_202_ACCEPTED,
+    summary="Approve a remediation",
+    operation_id="approveRemediation",
+)
+async def approve(
+    request: Request[Any, Any, Any], database: Database, wake: Wake, run_id: int, data: Note | None = None
+) -> Asked:
+    """Write down an approval. It counts whenever it comes, also before the remediation waits for it."""
+    return await _ask(request, database, wake, kind=Kind.APPROVE, run_id=run_id, note=data)
+
+
+@post(
+    "/{run_id:int}/reject",
+    opt=needs(Role.OPERATOR),
+    status_code=HTTP_202_ACCEPTED,
+    summary="Reject a remediation",
+    operation_id="rejectRemediation",
+)
+async def reject(
+    request: Request[Any, Any, Any], database: Database, wake: Wake, run_id: int, data: Note | None = None
+) -> Asked:
+    """Write down a refusal; the remediation ends as rejected where it waits for approval."""
+    return await _ask(request, database, wake, kind=Kind.REJECT, run_id=run_id, note=data)
+
+
+@post(
+    "/{run_id:int}/cancel",
+    opt=needs(Role.OPERATOR),
+    status_code=HTTP_202_ACCEPTED,
+    summary="Cancel a remediation",
+    operation_id="cancelRemediation",
+)
+async def cancel(
+    request: Request[Any, Any, Any], database: Database, wake: Wake, run_id: int, data: Note | None = None
+) -> Asked:
+    """Write down a cancellation. A workflow that was already terminated is brought back first."""
+    return await _ask(request, database, wake, kind=Kind.CANCEL, run_id=run_id, note=data)
+
+
+async def _ask(
+    request: Request[Any, Any, Any],
+    database: Database,
+    wake: Wake,
+    *,
+    kind: Kind,
+    run_id: int,
+    note: Note | None,
+) -> Asked:
+    async with database.transaction() as tx:
+        run = await remediations.get(tx, run_id)
+        if run is None:
+            raise _absent(run_id)
+        if run.state is RunState.FINISHED:
+            outcome = run.outcome.value if run.outcome else "finished"
+            raise conflict(f"remediation {run_id} has already ended: {outcome}")
+        wish = {"note": note.note if note else ""}
+        return await ask(tx, wake, kind, run_id, asked_by=caller_of(request), detail=wish)
+
+
+def _entry_shape(entry: Entry) -> EntryShape:
+    return EntryShape(
+        cursor=entry.cursor,
+        attempt=entry.attempt,
+        action=entry.action,
+        state=entry.state,
+        started_at=entry.started_at,
+        finished_at=entry.finished_at,
+        result=dict(entry.result),
+        error=entry.error,
+    )
+
+
+def _absent(run_id: int) -> Exception:
+    return not_found(f"there is no remediation {run_id}; GET /api/v1/remediations lists them")
+
+
+ROUTER = Router(
+    "/remediations",
+    route_handlers=[list_remediations, get_remediation, approve, reject, cancel],
+    opt=needs(Role.VIEWER),
+    tags=["remediations"],
+)

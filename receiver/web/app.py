@@ -1,0 +1,92 @@
+"""The web application, made of what it is given."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
+
+from litestar import Litestar, Router
+from litestar.di import Provide
+from litestar.handlers import ASGIRouteHandler, asgi
+from litestar.types import ASGIApp, Receive, Scope, Send
+from prometheus_client import CollectorRegistry
+
+from receiver.store.database import Database
+from receiver.web import front, headers, problems
+from receiver.web.access import OPEN, guard
+from receiver.web.api import alerts, decisions, incidents, messages, playbooks, remediations, stream
+from receiver.web.api.asking import Wake
+from receiver.web.description import WEBHOOK_PATH, settings
+from receiver.web.feed import Feed
+from receiver.web.health import Check, Health, healthz, readyz
+from receiver.web.metrics import Exposition, OpenCounts, metrics
+from receiver.web.question import refuse_unknown
+from receiver.webhook.access import Access
+
+BODY_LIMIT: Final = 64 * 1024
+"""Bytes of what the API itself is sent: a note, or the name of a workflow. The webhook has a limit of its own."""
+
+
+def make_app(
+    *,
+    database: Database,
+    access: Access,
+    door: ASGIApp,
+    wake: Wake,
+    feed: Feed,
+    registry: CollectorRegistry,
+    checks: Mapping[str, Check] | None = None,
+    lifespan: Sequence[AbstractAsyncContextManager[None]] = (),
+) -> Litestar:
+    """Make the application; nothing is opened but what is handed in already.
+
+    Args:
+        database: Where questions are answered.
+        access: Who may do what.
+        door: What Alertmanager's deliveries are handed to; it looks at its callers itself.
+        wake: Enqueues whatever acts on requests, in the transaction that wrote one.
+        feed: The stream of events. Whoever runs the server ends it when the server begins to stop, since open streams
+            would hold it up; the application ends it in any case when it is done.
+        registry: Metrics of all rooms; one application a registry.
+        checks: What `/readyz` tells beside database and migrations, by name.
+        lifespan: What lives as long as the application, entered in this order.
+    """
+    health = Health(database, checks or {})
+    exposition = Exposition(registry, OpenCounts(database))
+    given = {"database": database, "wake": wake, "feed": feed, "health": health, "exposition": exposition}
+    return Litestar(
+        route_handlers=[front.front, healthz, readyz, metrics, _api(), _mounted(door)],
+        guards=[guard(access), refuse_unknown],
+        exception_handlers=problems.HANDLED,
+        before_send=[headers.secure],
+        dependencies={name: _provide(thing) for name, thing in given.items()},
+        lifespan=[*lifespan, _ending(feed)],
+        openapi_config=settings(),
+        request_max_body_size=BODY_LIMIT,
+        logging_config=None,
+        debug=False,
+    )
+
+
+def _api() -> Router:
+    rooms = (alerts, incidents, playbooks, remediations, decisions, messages, stream)
+    return Router("/api/v1", route_handlers=[room.ROUTER for room in rooms])
+
+
+def _mounted(door: ASGIApp) -> ASGIRouteHandler:
+    @asgi(WEBHOOK_PATH, opt=OPEN, copy_scope=False)
+    async def deliver(scope: Scope, receive: Receive, send: Send) -> None:
+        await door(scope, receive, send)
+
+    return deliver
+
+
+def _provide(thing: object) -> Provide:
+    return Provide(lambda: thing, sync_to_thread=False)
+
+
+@asynccontextmanager
+async def _ending(feed: Feed) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await feed.end()

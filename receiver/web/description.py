@@ -1,0 +1,129 @@
+"""The description of the API: OpenAPI 3.1 at `/schema`, with the webhook, which no framework knows, written by hand."""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from litestar import Controller, Litestar, Request, Response, get
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import (
+    Components,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    PathItem,
+    RequestBody,
+    Schema,
+    SecurityScheme,
+)
+
+from receiver import __version__
+from receiver.web.access import needs
+from receiver.webhook.access import Role
+from receiver.webhook.problem import PROBLEM_TYPE
+
+WEBHOOK_PATH: Final = "/api/v1/webhooks/alertmanager"
+
+_ABOUT: Final = (
+    "Every alert that Alertmanager delivers, what was found around it, what was done about it and who was told. "
+    "Times are RFC 3339 in UTC. Errors are `application/problem+json`. Labels, annotations and names are written by "
+    "others: show them as text, never as markup."
+)
+
+_COUNTS: Final = ("new", "updated", "repeated", "resolved")
+
+_REFUSALS: Final = {
+    HTTPStatus.BAD_REQUEST: "Not an Alertmanager message of version 4; says why and where. Kept as dead letter.",
+    HTTPStatus.UNAUTHORIZED: "No token that is known here.",
+    HTTPStatus.FORBIDDEN: "The token's role may not post deliveries.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Longer than `server.body_limit`.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "It could not be made durable now. Send it again, after `Retry-After`.",
+}
+
+
+class Description(Controller):
+    """Where the description is read."""
+
+    path = "/schema"
+    include_in_schema = False
+    opt = needs(Role.VIEWER)
+
+    @get(["/", "/openapi.json"], sync_to_thread=False)
+    def read(self, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
+        """Answer with the document."""
+        return Response(describe(request.app), media_type="application/vnd.oai.openapi+json")
+
+
+def settings() -> OpenAPIConfig:
+    """Say what stands at the head of the document."""
+    schemes = {
+        "bearer": SecurityScheme(type="http", scheme="bearer", description="A token of `auth.tokens`."),
+        "basic": SecurityScheme(type="http", scheme="basic", description="The token as password; any name."),
+    }
+    return OpenAPIConfig(
+        title="Receiver",
+        version=__version__,
+        description=_ABOUT,
+        components=Components(security_schemes=schemes),  # type: ignore[arg-type]
+        security=[{"bearer": []}, {"basic": []}],
+        use_handler_docstrings=True,
+        openapi_controller=Description,  # type: ignore[arg-type]
+    )
+
+
+def describe(app: Litestar) -> dict[str, Any]:
+    """Write the document."""
+    document = app.openapi_schema
+    if document.paths is not None:
+        document.paths[WEBHOOK_PATH] = _webhook()
+    return document.to_schema()
+
+
+def _webhook() -> PathItem:
+    body = Schema(
+        type=OpenAPIType.OBJECT,
+        description="Alertmanager's webhook message; unknown fields are kept.",
+        required=["version", "alerts"],
+        properties={
+            "version": Schema(type=OpenAPIType.STRING, const="4"),
+            "alerts": Schema(
+                type=OpenAPIType.ARRAY,
+                items=Schema(type=OpenAPIType.OBJECT, required=["labels", "startsAt"]),
+            ),
+        },
+    )
+    numbers = Schema(
+        type=OpenAPIType.OBJECT,
+        required=list(_COUNTS),
+        properties={name: Schema(type=OpenAPIType.INTEGER) for name in _COUNTS},
+    )
+    receipt = Schema(
+        type=OpenAPIType.OBJECT,
+        required=["webhook_id", "alerts"],
+        properties={"webhook_id": Schema(type=OpenAPIType.INTEGER), "alerts": numbers},
+    )
+    answers = {"200": _answer("The delivery is durable.", "application/json", receipt)}
+    answers |= {str(status.value): _answer(text, PROBLEM_TYPE, _problem()) for status, text in _REFUSALS.items()}
+    operation = Operation(
+        tags=["webhook"],
+        summary="Deliver alerts",
+        description="What Alertmanager's `webhook_config` posts to. 200 comes only after the delivery is durable.",
+        operation_id="postAlertmanagerWebhook",
+        request_body=RequestBody(required=True, content={"application/json": OpenAPIMediaType(schema=body)}),
+        responses=answers,  # type: ignore[arg-type]
+        security=[{"bearer": []}, {"basic": []}],
+    )
+    return PathItem(post=operation)
+
+
+def _answer(text: str, media_type: str, schema: Schema) -> OpenAPIResponse:
+    return OpenAPIResponse(description=text, content={media_type: OpenAPIMediaType(schema=schema)})
+
+
+def _problem() -> Schema:
+    texts = {name: Schema(type=OpenAPIType.STRING) for name in ("type", "title", "detail")}
+    return Schema(
+        type=OpenAPIType.OBJECT,
+        required=["type", "title", "status", "detail"],
+        properties={**texts, "status": Schema(type=OpenAPIType.INTEGER)},
+    )

@@ -1,0 +1,96 @@
+"""Every error as `application/problem+json`: what was wrong with the question, and nothing of our insides."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
+
+from receiver.model.errors import QueryRefused, StoreUnavailable
+from receiver.webhook.problem import PROBLEM_TYPE, problem
+
+RETRY_AFTER: Final = "5"
+"""Seconds after which a client may ask again while the database is away."""
+
+_DETAILS: Final = {
+    HTTPStatus.NOT_FOUND: "there is nothing at this address; GET /schema lists what there is",
+    HTTPStatus.METHOD_NOT_ALLOWED: "this address does not answer that method; GET /schema lists what it answers",
+}
+
+_log = structlog.get_logger(__name__)
+
+AnyRequest = Request[Any, Any, Any]
+
+
+def not_found(detail: str) -> HTTPException:
+    """Make the error for something that is not there."""
+    return HTTPException(status_code=HTTPStatus.NOT_FOUND.value, detail=detail)
+
+
+def conflict(detail: str) -> HTTPException:
+    """Make the error for something that cannot be asked as things stand."""
+    return HTTPException(status_code=HTTPStatus.CONFLICT.value, detail=detail)
+
+
+def _of_http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+    status = HTTPStatus(error.status_code)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _of_bug(request, error)
+    reasons = _reasons(error.extra)
+    if reasons:
+        detail = "; ".join(
+            f"{one['parameter']}: {one['reason']}" if one["parameter"] else one["reason"] for one in reasons
+        )
+        return _answer(status, detail, error.headers, errors=reasons)
+    return _answer(status, _detail(status, error), error.headers)
+
+
+def _of_query(request: AnyRequest, error: QueryRefused) -> Response[bytes]:  # noqa: ARG001 - Litestar's signature
+    reasons = [{"parameter": error.parameter, "reason": error.reason}]
+    return _answer(HTTPStatus.BAD_REQUEST, str(error), errors=reasons)
+
+
+def _of_outage(request: AnyRequest, error: StoreUnavailable) -> Response[bytes]:
+    _log.warning("request_without_database", path=request.scope["path"], reason=str(error))
+    detail = "the database does not answer at the moment; ask again"
+    return _answer(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"retry-after": RETRY_AFTER})
+
+
+def _of_bug(request: AnyRequest, error: Exception) -> Response[bytes]:
+    _log.error("request_failed", path=request.scope["path"], method=request.scope["method"], exc_info=error)
+    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "this could not be answered; the service's log says why")
+
+
+HANDLED: Final[ExceptionHandlersMap] = {
+    HTTPException: _of_http,
+    QueryRefused: _of_query,
+    StoreUnavailable: _of_outage,
+    Exception: _of_bug,
+}
+
+
+def _answer(
+    status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None, **more: object
+) -> Response[bytes]:
+    return Response(
+        problem(status, detail, **more), status_code=status.value, media_type=PROBLEM_TYPE, headers=dict(headers or {})
+    )
+
+
+def _detail(status: HTTPStatus, error: HTTPException) -> str:
+    said = error.detail
+    return _DETAILS.get(status, said) if not said or said == status.phrase else said
+
+
+def _reasons(extra: object) -> list[dict[str, str]]:
+    """Read what Litestar says about each wrong parameter."""
+    if not isinstance(extra, list):
+        return []
+    return [
+        {"parameter": str(one.get("key", "")), "reason": str(one.get("message", ""))}
+        for one in extra
+        if isinstance(one, Mapping)
+    ]

@@ -1,0 +1,72 @@
+"""Reading what is asked: parameters that nobody knows, conditions on labels, and times."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import ASGIRouteHandler, BaseRouteHandler
+
+from receiver.model.document import nearest
+from receiver.model.errors import DeliveryError, QueryRefused
+from receiver.model.matcher import Matcher, Operator
+from receiver.webhook.message import parse_time
+
+_GIVEN_BY_US: Final = frozenset(
+    {"self", "request", "database", "data", "feed", "wake", "health", "exposition", "last_event_id"}
+)
+"""Arguments of handlers that do not come from the query."""
+
+_SIMPLE: Final = re.compile(r"(?P<name>[^=!~]+?)\s*(?P<operator>=~|!~|!=|=)(?P<value>.*)", re.DOTALL)
+
+
+def refuse_unknown(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Refuse a parameter that a route does not know: a misspelt filter would silently find everything.
+
+    Raises:
+        QueryRefused: With the nearest name that is known.
+    """
+    given = set() if isinstance(handler, ASGIRouteHandler) else set(connection.query_params)
+    if not given:
+        return
+    known = set(handler.parsed_fn_signature.parameters) - set(connection.path_params) - _GIVEN_BY_US
+    for name in sorted(given - known):
+        hint = nearest(name, known) if known else "; this address takes none"
+        raise QueryRefused(f"unknown parameter{hint}", parameter=name)
+
+
+def matchers(texts: Iterable[str] | None) -> tuple[Matcher, ...]:
+    """Read conditions on labels, as Alertmanager writes them or without any quotes: `team=a`, `path=~/tmp/.*`.
+
+    Raises:
+        QueryRefused: One is none.
+    """
+    return tuple(_matcher(text) for text in texts or ())
+
+
+def time(text: str | None, parameter: str) -> datetime | None:
+    """Read a time; a plus sign that its sender did not encode, and that came as a space, is understood.
+
+    Raises:
+        QueryRefused: It is none.
+    """
+    if text is None:
+        return None
+    try:
+        return parse_time(text.replace(" ", "+"))
+    except DeliveryError as error:
+        raise QueryRefused(error.reason, parameter=parameter) from error
+
+
+def _matcher(text: str) -> Matcher:
+    try:
+        return Matcher.parse(text)
+    except ValueError as error:
+        found = _SIMPLE.fullmatch(text)
+        if found is None or found["value"].startswith('"'):
+            raise QueryRefused(str(error), parameter="label") from error
+    try:
+        return Matcher(name=found["name"], operator=Operator(found["operator"]), value=found["value"])
+    except ValueError as error:
+        raise QueryRefused(str(error), parameter="label") from error
