@@ -197,3 +197,7 @@ class PagerDutyEventInvalid(PagerDutyError):
     def __init__(self, message: str, *, part: str) -> None:
         super().__init__(message)
         self.part = part
+
+
+class ServiceError(ReceiverError):
+    """A Receiver that was asked through its API refused or did not answer."""

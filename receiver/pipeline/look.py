@@ -9,7 +9,7 @@ from receiver.model.errors import ClusterError
 from receiver.model.incident import Occurrence
 from receiver.model.remediation import Run, RunState
 from receiver.model.timeline import Event, Kind
-from receiver.notify.plan import plan
+from receiver.notify.plan import Configured, plan
 from receiver.pipeline.judgement import Case, Pair, hold_of, judge
 from receiver.pipeline.lineage import lineage_of
 from receiver.pipeline.rooms import Rooms
@@ -110,10 +110,11 @@ async def _tell(rooms: Rooms, seen: Look, waiting: Sequence[tuple[Pair, NotYet]]
         whole = await story(transaction, incident_id)
         planned = plan(
             whole,
-            places=rooms.places,
+            places=_places(rooms),
             routes=rooms.routes,
             hold_until=_hold_until(seen, whole.runs, waiting),
             now=now,
+            public_url=rooms.public_url,
         )
         queued = await outbox.queue(transaction, incident_id, planned.drafts, now)
         for message in queued:
@@ -130,3 +131,7 @@ def _hold_until(seen: Look, runs: Sequence[Run], waiting: Sequence[tuple[Pair, N
     running = [run.hold_until for run in runs if run.state is not RunState.FINISHED and run.hold_until is not None]
     pending = [hold_of(pair.playbook, seen.incident) for pair, _ in waiting]
     return max((until for until in [*running, *pending] if until is not None), default=None)
+
+
+def _places(rooms: Rooms) -> Configured:
+    return Configured(slack=rooms.slack is not None, pagerduty=rooms.pagerduty is not None, channel=rooms.slack_channel)

@@ -1,12 +1,14 @@
 """Deliver one message of the outbox, and write down what became of it."""
 
+import random
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from receiver.model.errors import PagerDutyError, SlackError
 from receiver.model.message import Message
 from receiver.model.timeline import Event, Kind
-from receiver.notify.deliver import deliver, next_attempt
+from receiver.notify.deliver import Conversation, deliver, next_attempt
 from receiver.pipeline.rooms import Rooms
 from receiver.store import outbox, timeline
 from receiver.store.database import Transaction
@@ -17,12 +19,12 @@ async def send(rooms: Rooms, message_id: int) -> None:
     """Send a message if it is due and first of its conversation; the next one of the conversation follows."""
     async with rooms.database.transaction() as transaction:
         message = await outbox.claim(transaction, message_id, rooms.now())
-        conversation = None if message is None else await outbox.anchor(transaction, message)
-    if message is None:
-        return
+        if message is None:
+            return
+        conversation = await _conversation(transaction, message)
     try:
         answer = await deliver(
-            message,
+            replace(message, attempts=message.attempts - 1),
             slack=rooms.slack,
             pagerduty=rooms.pagerduty,
             console=rooms.say,
@@ -34,6 +36,18 @@ async def send(rooms: Rooms, message_id: int) -> None:
         await _sent(rooms, message, answer)
 
 
+async def _conversation(transaction: Transaction, message: Message) -> Conversation | None:
+    anchor = await outbox.anchor(transaction, message)
+    if anchor is not None:
+        return Conversation(channel_id=anchor[0], ts=anchor[1])
+    if message.attempts == 1:
+        return None
+    # Only a repeated post needs the channel's ID, to look for its predecessor; a first one goes by the name, which
+    # may belong to another channel by now.
+    channel_id = await outbox.channel(transaction, message)
+    return None if channel_id is None else Conversation(channel_id=channel_id)
+
+
 async def _sent(rooms: Rooms, message: Message, answer: Mapping[str, Any]) -> None:
     at = rooms.now()
     async with rooms.database.transaction() as transaction:
@@ -43,7 +57,13 @@ async def _sent(rooms: Rooms, message: Message, answer: Mapping[str, Any]) -> No
 
 
 async def _failed(rooms: Rooms, message: Message, error: SlackError | PagerDutyError) -> None:
-    again_at = next_attempt(message.attempts, error, now=rooms.now(), first_at=message.created_at)
+    again_at = next_attempt(
+        attempts=message.attempts,
+        error=error,
+        now=rooms.now(),
+        first_at=message.created_at,
+        jitter=random.random(),  # noqa: S311 - no secret
+    )
     async with rooms.database.transaction() as transaction:
         following = await outbox.failed(transaction, message, str(error), again_at)
         if again_at is None:

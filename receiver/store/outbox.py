@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import ColumnElement, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import aliased
 
@@ -79,22 +79,33 @@ async def claim(transaction: Transaction, message_id: int, at: datetime) -> Mess
     return None if row is None else rows.message(row)
 
 
-async def anchor(transaction: Transaction, message: Message) -> Mapping[str, Any] | None:
-    """Find what the place answered when the conversation's message was posted last; None before that."""
+async def anchor(transaction: Transaction, message: Message) -> tuple[str, str] | None:
+    """Find where the conversation's one message stands in Slack: channel ID and `ts`; None before it was posted."""
+    began = or_(MessageRow.act == Act.POST.value, MessageRow.answer.has_key("reposted"))
+    return await _standing(transaction, message, MessageRow.incident_id == message.incident_id, began)
+
+
+async def channel(transaction: Transaction, message: Message) -> str | None:
+    """Find the ID of a message's channel, from the newest answer that any message to its address got."""
+    found = await _standing(transaction, message)
+    return None if found is None else found[0]
+
+
+async def _standing(transaction: Transaction, message: Message, *which: ColumnElement[bool]) -> tuple[str, str] | None:
     found = await transaction.execute(
         select(MessageRow.answer)
         .where(
-            MessageRow.incident_id == message.incident_id,
             MessageRow.place == message.draft.place.value,
             MessageRow.address == message.draft.address,
             MessageRow.state == MessageState.SENT.value,
-            MessageRow.answer.has_key("anchor"),
+            MessageRow.answer.has_key("channel_id"),
+            *which,
         )
         .order_by(MessageRow.id.desc())
         .limit(1)
     )
     answer = found.scalar()
-    return None if answer is None else dict(answer["anchor"])
+    return None if answer is None else (str(answer["channel_id"]), str(answer["ts"]))
 
 
 async def sent(transaction: Transaction, message: Message, at: datetime, answer: Mapping[str, Any]) -> int | None:

@@ -12,6 +12,9 @@ from sqlalchemy import Connection, text
 PARTITIONED: Final = {"alerts": "starts_at", "timeline": "at"}
 """Each partitioned table, and the time that decides."""
 
+_LOCK: Final = 7_215_004_812
+"""Advisory lock, so that replicas that find the same month missing make it once."""
+
 _BEHIND: Final = 1
 _AHEAD: Final = 3
 """Months kept ready before and after the present one."""
@@ -19,6 +22,7 @@ _AHEAD: Final = 3
 
 def keep_ahead(connection: Connection, now: datetime) -> list[str]:
     """Make the partitions of the months around now that are missing; returns the names of the new ones."""
+    connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     made = []
     for table, column in PARTITIONED.items():
         there = set(

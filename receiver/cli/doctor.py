@@ -1,0 +1,142 @@
+"""`receiver check`: one line for each thing that must work, with the fix for what does not."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from receiver.cli.wiring import connect_cluster, database_url, make_pagerduty, make_slack, open_database
+from receiver.model.errors import ReceiverError
+from receiver.remediate.language import warnings
+from receiver.remediate.loader import load_all
+from receiver.settings import Settings, check_exposure
+from receiver.store.migrate import newest_revision, revision_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """How one thing is: `ok`, `off` where it is not configured, `warn`, or `FAIL`."""
+
+    mark: str
+    thing: str
+    text: str
+
+
+async def check(settings: Settings) -> None:
+    """Look at everything and say how it is; exits with 1 when something fails."""
+    failed = False
+    async for finding in _findings(settings):
+        typer.echo(f"{finding.mark:<5}{finding.thing:<12}{finding.text}")
+        failed = failed or finding.mark == "FAIL"
+    if failed:
+        raise typer.Exit(1)
+
+
+async def _findings(settings: Settings) -> AsyncIterator[Finding]:
+    for thing, look in (("exposure", _exposure), ("tokens", _tokens)):
+        yield _tried(thing, look, settings)
+    for finding in _playbooks(settings):
+        yield finding
+    things: tuple[tuple[str, Callable[[Settings], Awaitable[Finding]]], ...] = (
+        ("database", _database),
+        ("kubernetes", _kubernetes),
+        ("slack", _slack),
+        ("pagerduty", _pagerduty),
+    )
+    for thing, ask in things:
+        try:
+            yield await ask(settings)
+        except ReceiverError as error:
+            yield Finding(mark="FAIL", thing=thing, text=str(error))
+
+
+def _tried(thing: str, look: Callable[[Settings], str], settings: Settings) -> Finding:
+    try:
+        return Finding(mark="ok", thing=thing, text=look(settings))
+    except ReceiverError as error:
+        return Finding(mark="FAIL", thing=thing, text=str(error))
+
+
+def _exposure(settings: Settings) -> str:
+    check_exposure(settings)
+    return f"listens on {settings.server.host}:{settings.server.port}"
+
+
+def _tokens(settings: Settings) -> str:
+    for token in settings.auth.tokens:
+        token.secret.reveal()
+    named = ", ".join(f"{token.name} ({token.role})" for token in settings.auth.tokens)
+    return named or "none: only this machine may read and post"
+
+
+def _playbooks(settings: Settings) -> list[Finding]:
+    try:
+        playbooks = load_all(settings.playbooks)
+    except ReceiverError as error:
+        return [Finding(mark="FAIL", thing="playbooks", text=str(error))]
+    found = []
+    for playbook in playbooks:
+        found.append(Finding(mark="ok", thing="playbook", text=f"{playbook.name} is in mode {playbook.mode.value}"))
+        found += [Finding(mark="warn", thing="playbook", text=text) for text in warnings(playbook)]
+    return found
+
+
+async def _database(settings: Settings) -> Finding:
+    async with database_url(settings) as url, open_database(settings, url) as database:
+        await database.ping()
+        async with database.transaction() as transaction:
+            revision = await revision_of(transaction)
+    where = "configured" if settings.database.secret.given else f"embedded in {Path(settings.data_dir)}"
+    if revision == newest_revision():
+        return Finding(mark="ok", thing="database", text=f"{where}, revision {revision}")
+    has = f"{where}, revision {revision or 'none'} of {newest_revision()}"
+    text = f"{has}; `receiver migrate` or `receiver serve` brings it up to date"
+    return Finding(mark="warn", thing="database", text=text)
+
+
+async def _kubernetes(settings: Settings) -> Finding:
+    cluster = connect_cluster(settings)
+    if cluster is None:
+        text = "kubernetes.kubeconfig is not set and this is no pod: history and notifications only"
+        return Finding(mark="off", thing="kubernetes", text=text)
+    try:
+        version = await cluster.version()
+        if not settings.kubernetes.namespaces:
+            text = f"{version}; kubernetes.namespaces is empty, so playbooks may act nowhere"
+            return Finding(mark="warn", thing="kubernetes", text=text)
+        missing = []
+        for namespace in settings.kubernetes.namespaces:
+            if namespace != "*":
+                rights = await cluster.rights(namespace)
+                missing += [f"{right.verb} {right.resource} in {namespace}" for right in rights if not right.allowed]
+    finally:
+        await cluster.close()
+    if missing:
+        text = f"{version}; the account may not {', '.join(missing)}: grant it in a Role of the namespace"
+        return Finding(mark="FAIL", thing="kubernetes", text=text)
+    return Finding(
+        mark="ok", thing="kubernetes", text=f"{version}; may act in {', '.join(settings.kubernetes.namespaces)}"
+    )
+
+
+async def _slack(settings: Settings) -> Finding:
+    slack = make_slack(settings)
+    if slack is None:
+        text = "slack.bot_token is not set: its messages go to the service's own log"
+        return Finding(mark="off", thing="slack", text=text)
+    try:
+        identity = await slack.auth_test()
+    finally:
+        await slack.close()
+    return Finding(mark="ok", thing="slack", text=f"workspace {identity.team}, posts to {settings.slack.channel}")
+
+
+async def _pagerduty(settings: Settings) -> Finding:
+    pagerduty = make_pagerduty(settings)
+    if pagerduty is None:
+        text = "pagerduty.routing_key is not set: its events go to the service's own log"
+        return Finding(mark="off", thing="pagerduty", text=text)
+    await pagerduty.close()
+    text = "the key has the right form; only a real event could show whether PagerDuty knows it"
+    return Finding(mark="ok", thing="pagerduty", text=text)

@@ -1,0 +1,129 @@
+"""The command `receiver`: its subcommands, and how errors are said."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from receiver import __version__
+from receiver.cli.logs import set_up_logs
+from receiver.model.errors import DocumentError, PlaybookError, ReceiverError, SettingsError
+from receiver.settings import Settings, read_settings
+
+app = typer.Typer(
+    name="receiver",
+    help="Keeps every Prometheus alert, heals stuck Argo workflows under guards, and tells people what is left.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", help="Settings; else RECEIVER_CONFIG, else ./receiver.yaml."),
+]
+Output = Annotated[str, typer.Option("--output", "-o", metavar="FORMAT", help="table, or json for programs.")]
+
+
+def main() -> None:
+    """Run the command line; errors of ours become one line and an exit code."""
+    try:
+        app()
+    except ReceiverError as error:
+        _fail(error)
+    except BaseExceptionGroup as group:
+        errors = _leaves(group)
+        if not all(isinstance(error, ReceiverError) for error in errors):
+            raise
+        _fail(errors[0])
+
+
+def _fail(error: BaseException) -> NoReturn:
+    typer.echo(f"receiver: {error}", err=True)
+    wrong_settings = isinstance(error, SettingsError | DocumentError | PlaybookError)
+    sys.exit(2 if wrong_settings else 1)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """List the errors of a group and of the groups in it."""
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]
+
+
+def settings_of(config: Path | None) -> Settings:
+    """Read the settings, and set up the logs that go with them."""
+    set_up_logs()
+    return read_settings(config, os.environ)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run a command's work to its end; Ctrl-C ends it quietly."""
+    try:
+        asyncio.run(work)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,  # noqa: FBT002 - typer's way of a flag
+) -> None:
+    """Say the version, or go on to the subcommand."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def serve(
+    config: Config = None,
+    host: Annotated[str | None, typer.Option(metavar="H", help="Where to listen; else server.host.")] = None,
+    port: Annotated[int | None, typer.Option(metavar="P", help="Where to listen; else server.port.")] = None,
+) -> None:
+    """Run the whole service in one process: API and job worker, with an embedded Postgres where none is configured."""
+    from receiver.cli.service import serve as serving  # noqa: PLC0415 - see the head of the room
+
+    run(serving(settings_of(config), host=host, port=port))
+
+
+@app.command()
+def worker(config: Config = None) -> None:
+    """Run the job worker alone, for more replicas."""
+    from receiver.cli.service import work as working  # noqa: PLC0415
+
+    run(working(settings_of(config)))
+
+
+@app.command()
+def migrate(config: Config = None) -> None:
+    """Bring the database to the newest schema."""
+    from receiver.cli.service import migrate as migrating  # noqa: PLC0415
+
+    run(migrating(settings_of(config)))
+
+
+@app.command()
+def check(config: Config = None) -> None:
+    """Validate configuration and playbooks, then try each dependency: one line each, with the fix for what fails."""
+    from receiver.cli.doctor import check as checking  # noqa: PLC0415
+
+    run(checking(settings_of(config)))
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(metavar="P", help="Where the demo listens.")] = 8080,
+    once: Annotated[bool, typer.Option("--once", help="End with the story: 0 when it ended as it should.")] = False,  # noqa: FBT002
+) -> None:
+    """Play a real incident on this machine: stand-in cluster, real webhook, real decisions."""
+    from receiver.cli.demo import play  # noqa: PLC0415
+
+    set_up_logs()
+    run(play(port=port, once=once))

@@ -1,0 +1,279 @@
+"""The service as a process: the door and the pages, the worker behind them, and how both begin and end."""
+
+import asyncio
+import secrets
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+import typer
+import uvicorn
+from litestar import Litestar
+from msgspec.structs import replace
+from prometheus_client import CollectorRegistry
+
+from receiver.cli.wiring import database_url, open_database, open_rooms
+from receiver.model.errors import SettingsError, StoreError
+from receiver.pipeline.labour import Labour
+from receiver.pipeline.rooms import Rooms, say_on_console
+from receiver.settings import Hidden, Settings, Token, check_exposure
+from receiver.store import catalogue, deadletters, runs
+from receiver.store.database import Transaction
+from receiver.store.intake import Intake
+from receiver.store.jobs import Job
+from receiver.store.migrate import is_behind, migrate as migrate_database, revision_of
+from receiver.upkeep.calendar import keep_calendar
+from receiver.web.app import make_app
+from receiver.web.feed import Feed
+from receiver.web.health import Check, Condition, State
+from receiver.webhook.access import Access, Keys
+from receiver.webhook.metrics import DoorMetrics
+from receiver.webhook.route import Door
+
+log = structlog.get_logger()
+
+_MIGRATION_PAUSE: Final = timedelta(seconds=2)
+_GRACE: Final = timedelta(seconds=15)
+"""How long requests and jobs under way are given to end."""
+
+
+async def serve(settings: Settings, *, host: str | None, port: int | None) -> None:
+    """Run the whole service until it is asked to stop."""
+    settings = _listening(settings, host, port)
+    async with running(settings) as url:
+        typer.echo(f"receiver listens on {url}", err=True)
+        await _until_asked_to_stop()
+
+
+async def work(settings: Settings) -> None:
+    """Run the worker alone until it is asked to stop; the database must be one that others reach too."""
+    if not settings.database.secret.given:
+        raise SettingsError("`receiver worker` needs database.url: the embedded database belongs to one machine")
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(database_url(settings))
+        database = await stack.enter_async_context(open_database(settings, url))
+        rooms = await stack.enter_async_context(open_rooms(settings, database))
+        labour = Labour(rooms)
+        await stack.enter_async_context(_background("worker", _behind_the_door(settings, url, rooms, labour)))
+        await _until_asked_to_stop()
+
+
+async def migrate(settings: Settings) -> None:
+    """Bring the database to the newest schema, and say which it has now."""
+    async with database_url(settings) as url:
+        typer.echo(f"the database has revision {await migrate_database(url)}")
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, say: Callable[[str], None] = say_on_console) -> AsyncIterator[str]:
+    """Run the whole service while the block lasts; gives the address at which it answers.
+
+    Raises:
+        SettingsError: It would listen unguarded beyond this machine, its port is taken, or a setting cannot be used.
+        DocumentError: A playbook is refused.
+    """
+    check_exposure(settings)
+    listener = _listen(settings)
+    async with AsyncExitStack() as stack:
+        stack.callback(listener.close)
+        url = await stack.enter_async_context(database_url(settings))
+        database = await stack.enter_async_context(open_database(settings, url))
+        rooms = await stack.enter_async_context(open_rooms(settings, database, say=say))
+        labour = Labour(rooms)
+        intake = Intake(database, rooms.queue, settings.workflow_labels.names)
+        stack.push_async_callback(intake.close)
+        feed = Feed(database)
+        app = _app(settings, rooms, labour, intake, feed)
+        await stack.enter_async_context(_background("worker", _behind_the_door(settings, url, rooms, labour)))
+        await stack.enter_async_context(_serving(app, listener, feed))
+        yield f"http://{settings.server.host}:{listener.getsockname()[1]}"
+
+
+def _app(settings: Settings, rooms: Rooms, labour: Labour, intake: Intake, feed: Feed) -> Litestar:
+    registry = CollectorRegistry()
+    access = _access(settings)
+    door = Door(
+        access=access,
+        body_limit=settings.server.body_limit,
+        record=intake.record,
+        keep=lambda body, error, at: deadletters.keep(rooms.database, body, error, at),
+        metrics=DoorMetrics(registry),
+        now=rooms.now,
+    )
+
+    async def wake(transaction: Transaction, run_id: int | None) -> None:
+        if run_id is not None:
+            cursor = await runs.wake(transaction, run_id, rooms.now())
+            if cursor is not None:
+                await rooms.queue.enqueue(transaction, Job.TICK, {"run_id": run_id, "cursor": cursor})
+
+    return make_app(
+        database=rooms.database,
+        access=access,
+        door=door,
+        wake=wake,
+        feed=feed,
+        registry=registry,
+        checks=_checks(rooms, labour),
+    )
+
+
+def _access(settings: Settings) -> Access:
+    """Make the rule of the doors; without configured tokens, one for the admin is made up and told once."""
+    if settings.auth.tokens:
+        return Access(Keys(settings.auth.tokens), local=False)
+    token = secrets.token_urlsafe(24)
+    typer.echo("no tokens are configured, so only this machine may read and post deliveries", err=True)
+    typer.echo(f"for everything else, the admin's token of this run is {token}", err=True)
+    return Access(Keys((Token(name="admin of this run", role="admin", token=Hidden(token)),)), local=True)
+
+
+def _checks(rooms: Rooms, labour: Labour) -> dict[str, Check]:
+    """Say what `/readyz` tells beside the database; none of it decides about readiness."""
+
+    async def worker() -> Condition:
+        return Condition(state=State.DEGRADED if labour.trouble else State.OK, text=labour.trouble)
+
+    async def kubernetes() -> Condition:
+        if rooms.cluster is None:
+            return Condition(state=State.DISABLED, text="kubernetes.kubeconfig is not set, and this is no pod")
+        return Condition(state=State.OK, text=await rooms.cluster.version())
+
+    def configured(there: object, setting: str) -> Check:
+        async def look() -> Condition:
+            return Condition(state=State.OK) if there else Condition(state=State.DISABLED, text=f"{setting} is not set")
+
+        return look
+
+    return {
+        "worker": worker,
+        "kubernetes": kubernetes,
+        "slack": configured(rooms.slack, "slack.bot_token"),
+        "pagerduty": configured(rooms.pagerduty, "pagerduty.routing_key"),
+    }
+
+
+def _behind_the_door(
+    settings: Settings, url: str, rooms: Rooms, labour: Labour
+) -> Callable[[], Coroutine[Any, Any, None]]:
+    """Wait for the schema, then do all the work that no request waits for."""
+
+    async def begin() -> None:
+        while True:
+            if await _prepared(settings, url, rooms):
+                break
+            await asyncio.sleep(_MIGRATION_PAUSE.total_seconds())
+        async with asyncio.TaskGroup() as group:
+            group.create_task(labour.run())
+            group.create_task(keep_calendar(rooms.database, rooms.now))
+
+    return begin
+
+
+async def _prepared(settings: Settings, url: str, rooms: Rooms) -> bool:
+    """Bring the schema to the newest version, or see that a Job has, and write the catalogue of playbooks."""
+    try:
+        if settings.database.migrate:
+            await migrate_database(url)
+        async with rooms.database.transaction() as transaction:
+            revision = await revision_of(transaction)
+            if revision is None or await asyncio.to_thread(is_behind, revision):
+                log.warning("schema", action="schema_awaited", has=revision, hint="run `receiver migrate`")
+                return False
+            await catalogue.replace(transaction, _listed(rooms), rooms.now())
+    except StoreError as error:
+        log.warning("schema", action="schema_not_ready", error=str(error))
+        return False
+    return True
+
+
+def _listed(rooms: Rooms) -> list[catalogue.Listed]:
+    disabled = "" if rooms.cluster else "not_configured: it acts on workflows, and no cluster is configured"
+    return [
+        catalogue.Listed(
+            name=playbook.name,
+            version=playbook.version,
+            mode=playbook.mode.value,
+            summary=playbook.summary,
+            text=playbook.text,
+            disabled=disabled,
+        )
+        for playbook in rooms.playbooks
+    ]
+
+
+def _listening(settings: Settings, host: str | None, port: int | None) -> Settings:
+    """Let the command line have the last word about where to listen."""
+    server = replace(
+        settings.server,
+        host=settings.server.host if host is None else host,
+        port=settings.server.port if port is None else port,
+    )
+    return replace(settings, server=server)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Take the port before anything else is opened: a second service on it is the commonest mistake."""
+    where = (settings.server.host, settings.server.port)
+    try:
+        return socket.create_server(where, backlog=2048, reuse_port=False)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {where[0]}:{where[1]}: {error.strerror}; choose another --port"
+        ) from error
+
+
+@asynccontextmanager
+async def _serving(app: Litestar, listener: socket.socket, feed: Feed) -> AsyncIterator[None]:
+    """Answer requests while the block lasts."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        server_header=False,
+        timeout_graceful_shutdown=int(_GRACE.total_seconds()),
+    )
+    server = _Server(config)
+    async with _background("door", lambda: server.serve(sockets=[listener])) as task:
+        while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn tells it by an attribute only
+            await asyncio.sleep(0.01)
+        try:
+            yield
+        finally:
+            await feed.end()
+            server.should_exit = True
+            await asyncio.wait([task], timeout=_GRACE.total_seconds())
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without signal handlers of its own: the command line decides when it ends."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+@asynccontextmanager
+async def _background(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[asyncio.Task[None]]:
+    """Run work beside the block, and cancel it at its end; when it breaks, the block is cancelled too."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(work(), name=name)
+        try:
+            yield task
+        finally:
+            task.cancel()
+
+
+async def _until_asked_to_stop() -> None:
+    """Wait for SIGTERM or Ctrl-C."""
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, asked.set)
+    await asked.wait()

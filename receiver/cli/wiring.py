@@ -1,0 +1,126 @@
+"""Opens what the settings name and hands it down in parts; everything is closed again in the opposite order."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from receiver.clients.kubernetes import Cluster
+from receiver.clients.outward import proxy_for
+from receiver.clients.pagerduty import PagerDutyClient
+from receiver.clients.slack import SlackClient
+from receiver.enrich.mask import Mask
+from receiver.model.errors import SettingsError
+from receiver.pipeline.rooms import Rooms, say_on_console
+from receiver.remediate.loader import load_all
+from receiver.settings import Settings
+from receiver.store.database import Database
+from receiver.store.embedded import EmbeddedPostgres
+from receiver.store.jobs import Queue
+
+_IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
+"""Kubernetes sets it in every container; https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/."""
+
+
+@asynccontextmanager
+async def database_url(settings: Settings) -> AsyncIterator[str]:
+    """Give the connection string: of the configured database, or of the embedded one, joined or started."""
+    if settings.database.secret.given:
+        yield settings.database.secret.reveal()
+        return
+    async with await EmbeddedPostgres.start(Path(settings.data_dir)) as postgres:
+        yield postgres.url
+
+
+@asynccontextmanager
+async def open_database(settings: Settings, url: str) -> AsyncIterator[Database]:
+    """Open the pool; whether the server answers shows with the first use."""
+    database = Database(url, connections=settings.database.connections)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_rooms(
+    settings: Settings, database: Database, *, say: Callable[[str], None] = say_on_console
+) -> AsyncIterator[Rooms]:
+    """Open all clients that are configured, load the playbooks, and join the queue.
+
+    Raises:
+        SettingsError: A client's settings cannot be used.
+        DocumentError: A playbook is refused, with file and line.
+    """
+    async with AsyncExitStack() as stack:
+        queue = Queue(database)
+        await queue.open()
+        cluster = connect_cluster(settings)
+        if cluster is not None:
+            stack.push_async_callback(cluster.close)
+        slack = make_slack(settings)
+        if slack is not None:
+            stack.push_async_callback(slack.close)
+        pagerduty = make_pagerduty(settings)
+        if pagerduty is not None:
+            stack.push_async_callback(pagerduty.close)
+        yield Rooms(
+            database=database,
+            queue=queue,
+            playbooks=load_all(settings.playbooks),
+            kubernetes=settings.kubernetes,
+            routes=settings.routes,
+            linger=settings.incidents.linger,
+            cluster=cluster,
+            slack=slack,
+            slack_channel=settings.slack.channel,
+            pagerduty=pagerduty,
+            argo_url=settings.argo.ui_url,
+            public_url=settings.server.public_url,
+            mask=Mask(settings.mask),
+            say=say,
+        )
+
+
+def connect_cluster(settings: Settings) -> Cluster | None:
+    """Give the configured cluster, or the one that we run in; None where there is neither.
+
+    Raises:
+        SettingsError: A kubeconfig is named without its context, or cannot be used.
+    """
+    wanted = settings.kubernetes
+    if wanted.kubeconfig is not None:
+        if wanted.context is None:
+            raise SettingsError(
+                "kubernetes.kubeconfig is set without kubernetes.context: name the context, since the current one of a "
+                "file may change under a running service"
+            )
+        return Cluster.connect(Path(wanted.kubeconfig), wanted.context, timeout=wanted.timeout)
+    return Cluster.connect(None, None, timeout=wanted.timeout) if _IN_CLUSTER in os.environ else None
+
+
+def make_slack(settings: Settings) -> SlackClient | None:
+    """Give Slack's client; None where no token is configured."""
+    wanted = settings.slack
+    if not wanted.secret.given:
+        return None
+    return SlackClient(
+        token=wanted.secret.reveal(),
+        api_url=wanted.api_url,
+        timeout=wanted.timeout,
+        proxy=proxy_for(wanted.api_url, os.environ),
+    )
+
+
+def make_pagerduty(settings: Settings) -> PagerDutyClient | None:
+    """Give PagerDuty's client; None where no key is configured."""
+    wanted = settings.pagerduty
+    if not wanted.secret.given:
+        return None
+    return PagerDutyClient(
+        routing_key=wanted.secret.reveal(),
+        events_url=wanted.events_url,
+        timeout=wanted.timeout,
+        proxy=proxy_for(wanted.events_url, os.environ),
+    )
