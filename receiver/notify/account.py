@@ -15,6 +15,7 @@ from receiver.notify.words import clean, cut, moment
 
 LONGEST_TITLE: Final = 250
 LONGEST_REASON: Final = 500
+LONGEST_NAME: Final = 80
 
 _DONE: Final[Mapping[str, str]] = {
     "workflow.terminate": "ended the workflow",
@@ -88,33 +89,33 @@ def deed(situation: Situation) -> str:
 
 def deed_of(run: Run) -> str:
     """Say what a run came to so far."""
-    where = target_of(run)
+    where, playbook = target_of(run), name(run.playbook)
     if run.state is not RunState.FINISHED:
         if is_asking(run):
-            return f"Receiver waits for a person to approve {run.playbook} on {where} (run {run.id})."
+            return f"Receiver waits for a person to approve {playbook} on {where} (run {run.id})."
         verb = verb_at(run, run.cursor)
         step = f"step {min(run.cursor + 1, len(run.steps))} of {len(run.steps)}"
-        return f"Receiver is at work on {where}: {run.playbook}, {step}, {_DOING.get(verb, verb or 'about to end')}."
+        return f"Receiver is at work on {where}: {playbook}, {step}, {_DOING.get(verb, verb or 'about to end')}."
     reason = reason_of(run)
     if is_lost(run):
         return f"RESTART NOT COMPLETED: Receiver ended {where} and could not start it again. {reason}"
     if run.outcome is Outcome.SUCCEEDED:
-        return f"Receiver healed it: {run.playbook} {_feat(run)}."
+        return f"Receiver healed it: {playbook} {_feat(run)}."
     ended = _ENDED[run.outcome] if run.outcome else "ended"
-    return f"Receiver tried {run.playbook} on {where}; it {ended}. {reason}"
+    return f"Receiver tried {playbook} on {where}; it {ended}. {reason}"
 
 
 def refusal(decision: Decision) -> str:
     """Say why a playbook did nothing."""
-    name, reason = clean(decision.playbook), cut(clean(decision.reason), LONGEST_REASON)
+    playbook, reason = name(decision.playbook), cut(clean(decision.reason), LONGEST_REASON)
     match decision.outcome:
         case Outcome.SIMULATED:
             would = cut("; then ".join(clean(step) for step in decision.would), LONGEST_REASON)
-            return f"Receiver did nothing: {name} is in dry run. Live, it would {would}." if would else reason
+            return f"Receiver did nothing: {playbook} is in dry run. Live, it would {would}." if would else reason
         case Outcome.BLOCKED:
-            return f"Receiver did nothing: {name} was blocked. {reason}"
+            return f"Receiver did nothing: {playbook} was blocked. {reason}"
         case _:
-            return f"Receiver did nothing: {name} did not apply. {reason}"
+            return f"Receiver did nothing: {playbook} did not apply. {reason}"
 
 
 def advice(situation: Situation) -> str:
@@ -128,7 +129,7 @@ def advice(situation: Situation) -> str:
 def advice_on(run: Run) -> str:
     """Say what a person has to do about a run."""
     if is_asking(run):
-        return f"Approve or reject run {run.id} of {run.playbook}; without an answer it does nothing."
+        return f"Approve or reject run {run.id} of {name(run.playbook)}; without an answer it does nothing."
     where, now_runs = target_of(run), successor_of(run)
     if is_lost(run):
         return (
@@ -151,7 +152,7 @@ def quiet_line(situation: Situation) -> str:
     """Say in one line that nobody has to do anything."""
     if situation.healed is not None:
         run = situation.healed
-        return f"Healed: {headline(situation)}. {run.playbook} {_feat(run)}; nobody was woken."
+        return f"Healed: {headline(situation)}. {name(run.playbook)} {_feat(run)}; nobody was woken."
     return f"Over: {headline(situation)}: {status(situation)}. It ended before anybody was told."
 
 
@@ -167,8 +168,8 @@ def successor_of(run: Run) -> str:
     found: Any = run.vars.get("workflow")
     if not isinstance(found, Mapping) or run.target is None:
         return ""
-    name = clean(f"{found.get('namespace', '')}/{found.get('name', '')}")
-    return "" if found.get("uid") == run.target.uid else cut(name, LONGEST_TITLE)
+    made = clean(f"{found.get('namespace', '')}/{found.get('name', '')}")
+    return "" if found.get("uid") == run.target.uid else cut(made, LONGEST_TITLE)
 
 
 def reason_of(run: Run) -> str:
@@ -186,14 +187,14 @@ def steps_of(run: Run) -> list[str]:
 
 def done(action: str) -> str:
     """Say that a step was taken, as people say it."""
-    return _DONE.get(action, f"took the step {clean(action)}")
+    return _DONE.get(action, f"took the step {name(action)}")
 
 
 def gaps(situation: Situation) -> list[str]:
     """Name the sources that could not be asked, each with its reason."""
     missing = {FindingState.DISABLED: "not asked", FindingState.FAILED: "no answer"}
     return [
-        f"{finding.source}: {missing[finding.state]} ({cut(clean(finding.summary), 120)})"
+        f"{name(finding.source)}: {missing[finding.state]} ({cut(clean(finding.summary), 120)})"
         for finding in newest_findings(situation).values()
         if finding.state in missing
     ]
@@ -204,14 +205,19 @@ def newest_findings(situation: Situation) -> dict[str, Finding]:
     return {finding.source: finding for finding in situation.story.findings}
 
 
+def name(text: str) -> str:
+    """Bring the name of a playbook, a verb or a source to a length that leaves room for what is said of it."""
+    return cut(clean(text), LONGEST_NAME)
+
+
 def _attempted(action: str, state: str, error: str) -> str:
     match state:
         case "done":
             return done(action)
         case "failed":
-            return f"{clean(action)} failed: {cut(clean(error), 300)}"
+            return f"{name(action)} failed: {cut(clean(error), 300)}"
         case _:
-            return f"{clean(action)} was begun; whether it took effect is being looked at"
+            return f"{name(action)} was begun; whether it took effect is being looked at"
 
 
 def _feat(run: Run) -> str:

@@ -47,24 +47,24 @@ def _refusals(situation: Situation) -> Iterator[Line]:
 
 
 def _run(run: Run, *, paging: bool) -> Iterator[Line]:
-    name, where = f"run {run.id}", account.target_of(run)
+    number, where = f"run {run.id}", account.target_of(run)
     yield Line(
         key=f"run:{run.id}:started",
-        text=f"{moment(run.started_at)} {run.playbook} begins on {where} ({name}, {run.mode.value}).",
-        cause=f"{name} started",
+        text=f"{moment(run.started_at)} {account.name(run.playbook)} begins on {where} ({number}, {run.mode.value}).",
+        cause=f"{number} started",
     )
     for entry in run.journal:
         if entry.state is EntryState.DONE:
             text = f"{moment(entry.finished_at or entry.started_at)} Receiver {account.done(entry.action)}"
             made = account.successor_of(run) if entry.action == "workflow.resubmit" else ""
             text += f": {made}." if made else "."
-            yield Line(key=f"run:{run.id}:step:{entry.cursor}", text=text, cause=f"{name} took a step")
+            yield Line(key=f"run:{run.id}:step:{entry.cursor}", text=text, cause=f"{number} took a step")
         elif entry.state is EntryState.FAILED:
-            text = f"{clean(entry.action)} failed (attempt {entry.attempt}): {cut(clean(entry.error), 500)}"
-            yield Line(key=f"run:{run.id}:step:{entry.cursor}:failed", text=text, cause=f"{name}: a step failed")
+            text = f"{account.name(entry.action)} failed (attempt {entry.attempt}): {cut(clean(entry.error), 500)}"
+            yield Line(key=f"run:{run.id}:step:{entry.cursor}:failed", text=text, cause=f"{number}: a step failed")
     if is_asking(run):
         text = f"{account.deed_of(run)} {account.advice_on(run)}"
-        yield Line(key=f"run:{run.id}:asks:{run.cursor}", text=text, cause=f"{name} waits for approval")
+        yield Line(key=f"run:{run.id}:asks:{run.cursor}", text=text, cause=f"{number} waits for approval")
     if run.state is RunState.FINISHED:
         yield _finish(run, paging=paging)
 
