@@ -123,13 +123,19 @@ def advice(situation: Situation) -> str:
     run = situation.run
     if run is not None and (run in situation.failures or run in situation.asking):
         return advice_on(run)
-    return ""
+    if not situation.fires or situation.unfinished or situation.healed:
+        return ""
+    subject = situation.story.incident.subject
+    where = "/".join(part for part in (subject.namespace, subject.workflow) if part)
+    return f"Look at {cut(clean(where), LONGEST_TITLE) or 'what fires'} and decide by hand."
 
 
 def advice_on(run: Run) -> str:
     """Say what a person has to do about a run."""
     if is_asking(run):
-        return f"Approve or reject run {run.id} of {name(run.playbook)}; without an answer it does nothing."
+        ahead = [_DOING.get(verb_at(run, cursor), "") for cursor in range(run.cursor + 1, len(run.steps))]
+        goes_on = f" Approved, it goes on by {', '.join(step for step in ahead if step)}." if any(ahead) else ""
+        return f"Approve or reject run {run.id}; without an answer it does nothing.{goes_on}"
     where, now_runs = target_of(run), successor_of(run)
     if is_lost(run):
         return (

@@ -119,8 +119,9 @@ def _facts(detail: Mapping[str, Any], agent: str) -> Iterator[str]:
     for name, value in named:
         if value:
             yield f"{name} {markup(clean(str(value)), 60)}"
-    if detail.get("attempts"):
-        yield f"acted on {markup(clean(str(detail['attempts'])), 10)} times before"
+    attempts = detail.get("attempts")
+    if isinstance(attempts, int) and attempts > 0:
+        yield "acted on once before" if attempts == 1 else f"acted on {attempts} times before"
 
 
 def _tried(situation: Situation) -> Iterator[str]:

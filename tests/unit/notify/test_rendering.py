@@ -192,7 +192,7 @@ def test_the_card_shows_the_workflow_its_past_its_log_and_what_is_not_known() ->
 
     for part in (
         "*Workflow* `argo/etl-nightly`: Running for 7h, no progress for 7h, at step train since 7h",
-        "progress 1/2 · template nightly · agent rex · acted on 1 times before",
+        "progress 1/2 · template nightly · agent rex · acted on once before",
         "*Pods* 2 pods",
         "waiting for lock",
         "This alert fired twice before",
@@ -223,6 +223,19 @@ def test_a_failed_restart_says_what_to_do() -> None:
     shown = "\n".join(texts(only(ask(story(runs=[USELESS])), Act.POST)))
 
     assert "*What to do:* Look at argo/etl-nightly-r12, which was started in place of argo/etl-nightly" in shown
+
+
+def test_who_is_asked_learns_what_an_approval_sets_going() -> None:
+    shown = "\n".join(texts(only(ask(story(runs=[asking()])), Act.POST)))
+
+    assert "Approve or reject run 12; without an answer it does nothing." in shown
+    assert "it goes on by ending the workflow, waiting until it has ended, starting it anew" in shown
+
+
+def test_a_page_without_any_run_says_that_a_person_has_to_decide() -> None:
+    event = only(ask(story(decisions=[BLOCKED])), Act.TRIGGER)
+
+    assert event["custom_details"]["what to do"] == "Look at argo/etl-nightly and decide by hand."
 
 
 def test_what_a_run_keeps_to_restart_from_is_shown_nowhere() -> None:
