@@ -1,13 +1,13 @@
 """The web application, made of what it is given."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final
+from typing import Final, cast
 
 from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.handlers import ASGIRouteHandler, asgi
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ControllerRouterHandler, Receive, Scope, Send
 from prometheus_client import CollectorRegistry
 
 from receiver.store.database import Database
@@ -15,22 +15,27 @@ from receiver.web import front, headers, problems
 from receiver.web.access import OPEN, guard
 from receiver.web.api import alerts, decisions, incidents, messages, playbooks, remediations, stream
 from receiver.web.api.asking import Wake
-from receiver.web.description import WEBHOOK_PATH, settings
+from receiver.web.description import WEBHOOK_PATH, describe, schema
 from receiver.web.feed import Feed
 from receiver.web.health import Check, Health, healthz, readyz
 from receiver.web.metrics import Exposition, OpenCounts, metrics
 from receiver.web.question import refuse_unknown
+from receiver.webhook import route
 from receiver.webhook.access import Access
 
 BODY_LIMIT: Final = 64 * 1024
 """Bytes of what the API itself is sent: a note, or the name of a workflow. The webhook has a limit of its own."""
 
 
+DoorApp = Callable[[route.Scope, route.Receive, route.Send], Awaitable[None]]
+"""The door, as `receiver.webhook.route` makes it."""
+
+
 def make_app(
     *,
     database: Database,
     access: Access,
-    door: ASGIApp,
+    door: DoorApp,
     wake: Wake,
     feed: Feed,
     registry: CollectorRegistry,
@@ -52,15 +57,18 @@ def make_app(
     """
     health = Health(database, checks or {})
     exposition = Exposition(registry, OpenCounts(database))
-    given = {"database": database, "wake": wake, "feed": feed, "health": health, "exposition": exposition}
+    things = {"database": database, "wake": wake, "feed": feed, "health": health, "exposition": exposition}
+    given = {name: _provide(thing) for name, thing in things.items()}
+    routes: list[ControllerRouterHandler] = [front.front, healthz, readyz, metrics, _api()]
+    given["description"] = _provide(describe(routes, given))
     return Litestar(
-        route_handlers=[front.front, healthz, readyz, metrics, _api(), _mounted(door)],
+        route_handlers=[*routes, schema, _mounted(door)],
         guards=[guard(access), refuse_unknown],
         exception_handlers=problems.HANDLED,
         before_send=[headers.secure],
-        dependencies={name: _provide(thing) for name, thing in given.items()},
+        dependencies=given,
         lifespan=[*lifespan, _ending(feed)],
-        openapi_config=settings(),
+        openapi_config=None,
         request_max_body_size=BODY_LIMIT,
         logging_config=None,
         debug=False,
@@ -72,10 +80,10 @@ def _api() -> Router:
     return Router("/api/v1", route_handlers=[room.ROUTER for room in rooms])
 
 
-def _mounted(door: ASGIApp) -> ASGIRouteHandler:
+def _mounted(door: DoorApp) -> ASGIRouteHandler:
     @asgi(WEBHOOK_PATH, opt=OPEN, copy_scope=False)
     async def deliver(scope: Scope, receive: Receive, send: Send) -> None:
-        await door(scope, receive, send)
+        await door(cast("route.Scope", scope), cast("route.Receive", receive), cast("route.Send", send))
 
     return deliver
 

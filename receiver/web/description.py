@@ -1,10 +1,14 @@
 """The description of the API: OpenAPI 3.1 at `/schema`, with the webhook, which no framework knows, written by hand."""
 
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
-from litestar import Controller, Litestar, Request, Response, get
+import msgspec
+from litestar import Litestar, Response, get
+from litestar.di import NamedDependency, Provide
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import (
     Components,
     OpenAPIMediaType,
@@ -12,10 +16,12 @@ from litestar.openapi.spec import (
     OpenAPIType,
     Operation,
     PathItem,
+    Reference,
     RequestBody,
     Schema,
     SecurityScheme,
 )
+from litestar.types import ControllerRouterHandler
 
 from receiver import __version__
 from receiver.web.access import needs
@@ -41,22 +47,29 @@ _REFUSALS: Final = {
 }
 
 
-class Description(Controller):
-    """Where the description is read."""
-
-    path = "/schema"
-    include_in_schema = False
-    opt = needs(Role.VIEWER)
-
-    @get(["/", "/openapi.json"], sync_to_thread=False)
-    def read(self, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
-        """Answer with the document."""
-        return Response(describe(request.app), media_type="application/vnd.oai.openapi+json")
+@get(["/schema", "/schema/openapi.json"], opt=needs(Role.VIEWER), include_in_schema=False)
+async def schema(description: NamedDependency[bytes]) -> Response[bytes]:
+    """Answer with the document."""
+    return Response(description, media_type="application/vnd.oai.openapi+json")
 
 
-def settings() -> OpenAPIConfig:
-    """Say what stands at the head of the document."""
-    schemes = {
+def describe(routes: Sequence[ControllerRouterHandler], given: Mapping[str, Provide]) -> bytes:
+    """Write the document about routes.
+
+    The framework would serve it itself, and with it pages that answer errors in HTML and load scripts from elsewhere.
+
+    Args:
+        routes: What is described.
+        given: What routes are given by us, and therefore not asked of a caller.
+    """
+    app = Litestar(routes, dependencies=dict(given), openapi_config=_head(), logging_config=None)
+    document = app.openapi_schema
+    document.paths = {**(document.paths or {}), WEBHOOK_PATH: _webhook()}
+    return msgspec.json.encode(document.to_schema())
+
+
+def _head() -> OpenAPIConfig:
+    schemes: dict[str, SecurityScheme | Reference] = {
         "bearer": SecurityScheme(type="http", scheme="bearer", description="A token of `auth.tokens`."),
         "basic": SecurityScheme(type="http", scheme="basic", description="The token as password; any name."),
     }
@@ -64,19 +77,11 @@ def settings() -> OpenAPIConfig:
         title="Receiver",
         version=__version__,
         description=_ABOUT,
-        components=Components(security_schemes=schemes),  # type: ignore[arg-type]
+        components=Components(security_schemes=schemes),
         security=[{"bearer": []}, {"basic": []}],
         use_handler_docstrings=True,
-        openapi_controller=Description,  # type: ignore[arg-type]
+        render_plugins=[JsonRenderPlugin()],
     )
-
-
-def describe(app: Litestar) -> dict[str, Any]:
-    """Write the document."""
-    document = app.openapi_schema
-    if document.paths is not None:
-        document.paths[WEBHOOK_PATH] = _webhook()
-    return document.to_schema()
 
 
 def _webhook() -> PathItem:

@@ -12,6 +12,7 @@ from typing import Annotated, Final
 
 import structlog
 from litestar import Response, get
+from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 from msgspec import Meta, Struct
 
@@ -134,7 +135,7 @@ async def healthz() -> Alive:
     operation_id="getReadiness",
     security=[],
 )
-async def readyz(health: Health) -> Response[Readiness]:
+async def readyz(health: NamedDependency[Health]) -> Response[Readiness]:
     """Answer 200 while a delivery can be made durable, else 503; the body says how everything is."""
     found = await health.look()
     return Response(found, status_code=HTTP_200_OK if found.ready else HTTP_503_SERVICE_UNAVAILABLE)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import structlog
 from litestar import Request, Response, get
+from litestar.di import NamedDependency
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
@@ -100,7 +101,7 @@ class Exposition:
 
 
 @get("/metrics", opt=OPEN, tags=["health"], summary="Metrics for Prometheus", operation_id="getMetrics", security=[])
-async def metrics(request: Request[Any, Any, Any], exposition: Exposition) -> Response[bytes]:
+async def metrics(request: Request[Any, Any, Any], exposition: NamedDependency[Exposition]) -> Response[bytes]:
     """Answer in Prometheus' text format, or in OpenMetrics where that is asked for."""
     body, content_type = await exposition.write(request.headers.get("accept", ""))
     return Response(body, headers={"content-type": content_type})

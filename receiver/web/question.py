@@ -1,22 +1,18 @@
 """Reading what is asked: parameters that nobody knows, conditions on labels, and times."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, Final
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import ASGIRouteHandler, BaseRouteHandler
+from litestar.params import QueryParameter
 
 from receiver.model.document import nearest
 from receiver.model.errors import DeliveryError, QueryRefused
 from receiver.model.matcher import Matcher, Operator
 from receiver.webhook.message import parse_time
-
-_GIVEN_BY_US: Final = frozenset(
-    {"self", "request", "database", "data", "feed", "wake", "health", "exposition", "last_event_id"}
-)
-"""Arguments of handlers that do not come from the query."""
 
 _SIMPLE: Final = re.compile(r"(?P<name>[^=!~]+?)\s*(?P<operator>=~|!~|!=|=)(?P<value>.*)", re.DOTALL)
 
@@ -30,7 +26,7 @@ def refuse_unknown(connection: ASGIConnection[Any, Any, Any, Any], handler: Base
     given = set() if isinstance(handler, ASGIRouteHandler) else set(connection.query_params)
     if not given:
         return
-    known = set(handler.parsed_fn_signature.parameters) - set(connection.path_params) - _GIVEN_BY_US
+    known = set(_parameters(handler))
     for name in sorted(given - known):
         hint = nearest(name, known) if known else "; this address takes none"
         raise QueryRefused(f"unknown parameter{hint}", parameter=name)
@@ -57,6 +53,12 @@ def time(text: str | None, parameter: str) -> datetime | None:
         return parse_time(text.replace(" ", "+"))
     except DeliveryError as error:
         raise QueryRefused(error.reason, parameter=parameter) from error
+
+
+def _parameters(handler: BaseRouteHandler) -> Iterator[str]:
+    for argument, field in handler.parsed_fn_signature.parameters.items():
+        if isinstance(field.kwarg_definition, QueryParameter):
+            yield field.kwarg_definition.name or argument
 
 
 def _matcher(text: str) -> Matcher:

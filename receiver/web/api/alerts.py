@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Annotated
 
 from litestar import Router, get
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Meta, Struct
 
 from receiver.model.alert import AlertStatus
@@ -70,21 +71,22 @@ def alert_shape(alert: Occurrence) -> AlertShape:
 @get("/", summary="List alerts, newest first", operation_id="listAlerts")
 async def list_alerts(
     *,
-    database: Database,
-    status: AlertStatus | None = None,
-    alertname: str | None = None,
-    severity: str | None = None,
-    namespace: str | None = None,
-    workflow: str | None = None,
-    fingerprint: str | None = None,
+    database: NamedDependency[Database],
+    status: FromQuery[AlertStatus | None] = None,
+    alertname: FromQuery[str | None] = None,
+    severity: FromQuery[str | None] = None,
+    namespace: FromQuery[str | None] = None,
+    workflow: FromQuery[str | None] = None,
+    fingerprint: FromQuery[str | None] = None,
     label: Annotated[
         list[str] | None,
-        Parameter(description="Condition on any label, repeatable: `team=a`, `team!=a`, `team=~a|b`, `team!~a|b`."),
+        QueryParameter(description="Condition on a label, repeatable: `team=a`, `team!=a`, `team=~a|b`, `team!~a|b`."),
     ] = None,
-    since: Annotated[str | None, Parameter(description="Earliest `starts_at`, RFC 3339.")] = None,
-    until: Annotated[str | None, Parameter(description="First `starts_at` that is too late, RFC 3339.")] = None,
+    since: Annotated[str | None, QueryParameter(description="Earliest `starts_at`, RFC 3339.")] = None,
+    until: Annotated[str | None, QueryParameter(description="First `starts_at` that is too late, RFC 3339.")] = None,
     q: Annotated[
-        str | None, Parameter(description="Words that stand in values of labels or annotations, in capitals or not.")
+        str | None,
+        QueryParameter(description="Words in values of labels or annotations, in capitals or not."),
     ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -107,7 +109,7 @@ async def list_alerts(
 
 
 @get("/{alert_id:str}", summary="Show one alert", operation_id="getAlert")
-async def get_alert(database: Database, alert_id: str) -> AlertShape:
+async def get_alert(database: NamedDependency[Database], alert_id: FromPath[str]) -> AlertShape:
     """Answer with one occurrence of an alert."""
     async with database.transaction() as tx:
         found = await alerts.get(tx, alert_id)
@@ -118,7 +120,7 @@ async def get_alert(database: Database, alert_id: str) -> AlertShape:
 
 @get("/{alert_id:str}/timeline", summary="Tell what happened to an alert", operation_id="getAlertTimeline")
 async def get_alert_timeline(
-    database: Database, alert_id: str, limit: Limit = 100, cursor: Cursor = None
+    database: NamedDependency[Database], alert_id: FromPath[str], limit: Limit = 100, cursor: Cursor = None
 ) -> Items[EventShape]:
     """Answer with everything that happened to one alert, oldest first."""
     async with database.transaction() as tx:

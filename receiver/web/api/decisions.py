@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Annotated
 
 from litestar import Router, get
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, QueryParameter
 from msgspec import Meta, Struct
 
 from receiver.model.remediation import Mode, Outcome
@@ -68,11 +69,11 @@ def decision_shape(recorded: Recorded) -> DecisionShape:
 @get("/", summary="List decisions, newest first", operation_id="listDecisions")
 async def list_decisions(
     *,
-    database: Database,
-    incident: Annotated[int | None, Parameter(ge=1, le=2**63 - 1, description="Id of an incident.")] = None,
-    alert: Annotated[str | None, Parameter(description="Id of an alert.")] = None,
-    playbook: str | None = None,
-    outcome: Outcome | None = None,
+    database: NamedDependency[Database],
+    incident: Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1, description="Id of an incident.")] = None,
+    alert: Annotated[str | None, QueryParameter(description="Id of an alert.")] = None,
+    playbook: FromQuery[str | None] = None,
+    outcome: FromQuery[Outcome | None] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Items[DecisionShape]:

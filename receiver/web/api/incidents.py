@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from litestar import Router, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Meta, Struct
 
 from receiver.model.finding import Finding, FindingState
@@ -76,22 +78,22 @@ def story_shape(story: Story) -> StoryShape:
 @get("/", summary="List incidents, newest first", operation_id="listIncidents")
 async def list_incidents(
     *,
-    database: Database,
-    state: IncidentState | None = None,
-    namespace: str | None = None,
-    workflow: str | None = None,
-    severity: str | None = None,
+    database: NamedDependency[Database],
+    in_state: Annotated[IncidentState | None, QueryParameter(name="state")] = None,
+    namespace: FromQuery[str | None] = None,
+    workflow: FromQuery[str | None] = None,
+    severity: FromQuery[str | None] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Items[IncidentShape]:
     """Answer with the newest incidents that all filters want."""
-    wanted = IncidentFilter(state=state, namespace=namespace, workflow=workflow, severity=severity)
+    wanted = IncidentFilter(state=in_state, namespace=namespace, workflow=workflow, severity=severity)
     async with database.transaction() as tx:
         return items_of(await incidents.page(tx, wanted, limit=limit, cursor=cursor), incident_shape)
 
 
 @get("/{incident_id:int}", summary="Show one incident with its story", operation_id="getIncident")
-async def get_incident(database: Database, incident_id: int) -> StoryShape:
+async def get_incident(database: NamedDependency[Database], incident_id: FromPath[int]) -> StoryShape:
     """Answer with one incident: its alerts, what was found around them, and what was done."""
     async with database.transaction() as tx:
         if await incidents.get(tx, incident_id) is None:
@@ -101,7 +103,7 @@ async def get_incident(database: Database, incident_id: int) -> StoryShape:
 
 @get("/{incident_id:int}/timeline", summary="Tell what happened in an incident", operation_id="getIncidentTimeline")
 async def get_incident_timeline(
-    database: Database, incident_id: int, limit: Limit = 100, cursor: Cursor = None
+    database: NamedDependency[Database], incident_id: FromPath[int], limit: Limit = 100, cursor: Cursor = None
 ) -> Items[EventShape]:
     """Answer with everything that happened in one incident, oldest first."""
     async with database.transaction() as tx:

@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from litestar import Router, get
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, QueryParameter
 from msgspec import Meta, Struct
 
 from receiver.model.message import Act, Message, MessageState, Place
@@ -48,21 +49,23 @@ class DeadLetterShape(Struct, frozen=True, kw_only=True):
 @get("/outbox", summary="List messages, newest first", operation_id="listMessages")
 async def list_messages(
     *,
-    database: Database,
-    state: MessageState | None = None,
-    place: Place | None = None,
-    incident: Annotated[int | None, Parameter(ge=1, le=2**63 - 1, description="Id of an incident.")] = None,
+    database: NamedDependency[Database],
+    in_state: Annotated[MessageState | None, QueryParameter(name="state")] = None,
+    place: FromQuery[Place | None] = None,
+    incident: Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1, description="Id of an incident.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Items[MessageShape]:
     """Answer with the newest messages that all filters want."""
-    wanted = MessageFilter(state=state, place=place, incident_id=incident)
+    wanted = MessageFilter(state=in_state, place=place, incident_id=incident)
     async with database.transaction() as tx:
         return items_of(await messages.page(tx, wanted, limit=limit, cursor=cursor), _message_shape)
 
 
 @get("/deadletters", summary="List what was not understood, newest first", operation_id="listDeadLetters")
-async def list_dead_letters(database: Database, limit: Limit = 50, cursor: Cursor = None) -> Items[DeadLetterShape]:
+async def list_dead_letters(
+    database: NamedDependency[Database], limit: Limit = 50, cursor: Cursor = None
+) -> Items[DeadLetterShape]:
     """Answer with the newest bodies that could not be understood, each with the reason."""
     async with database.transaction() as tx:
         return items_of(await deadletters.page(tx, limit=limit, cursor=cursor), _letter_shape)

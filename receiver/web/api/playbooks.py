@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from litestar import Request, Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_202_ACCEPTED
 from msgspec import Meta, Struct
 
@@ -53,14 +55,14 @@ class ManualRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 @get("/", summary="List playbooks", operation_id="listPlaybooks")
-async def list_playbooks(database: Database) -> PlaybookList:
+async def list_playbooks(database: NamedDependency[Database]) -> PlaybookList:
     """Answer with all playbooks, by name."""
     async with database.transaction() as tx:
         return PlaybookList(items=[PlaybookShape(**_members(one)) for one in await playbooks.all_loaded(tx)])
 
 
 @get("/{name:str}", summary="Show one playbook", operation_id="getPlaybook")
-async def get_playbook(database: Database, name: str) -> PlaybookTextShape:
+async def get_playbook(database: NamedDependency[Database], name: FromPath[str]) -> PlaybookTextShape:
     """Answer with one playbook and its document."""
     async with database.transaction() as tx:
         found = await playbooks.get(tx, name)
@@ -77,7 +79,11 @@ async def get_playbook(database: Database, name: str) -> PlaybookTextShape:
     operation_id="runPlaybook",
 )
 async def run_playbook(
-    request: Request[Any, Any, Any], database: Database, wake: Wake, name: str, data: ManualRun
+    request: Request[Any, Any, Any],
+    database: NamedDependency[Database],
+    wake: NamedDependency[Wake],
+    name: FromPath[str],
+    data: JSONBody[ManualRun],
 ) -> Asked:
     """Write down that a playbook shall run on a workflow. Its guards are asked as ever, and its mode is obeyed."""
     async with database.transaction() as tx:

@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from litestar import Request, Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_202_ACCEPTED
 from msgspec import Meta, Struct
 
@@ -86,23 +88,23 @@ def run_shape(run: Run) -> RunShape:
 @get("/", summary="List remediations, newest first", operation_id="listRemediations")
 async def list_remediations(
     *,
-    database: Database,
-    state: RunState | None = None,
-    outcome: Outcome | None = None,
-    playbook: str | None = None,
-    workflow: str | None = None,
-    namespace: str | None = None,
+    database: NamedDependency[Database],
+    in_state: Annotated[RunState | None, QueryParameter(name="state")] = None,
+    outcome: FromQuery[Outcome | None] = None,
+    playbook: FromQuery[str | None] = None,
+    workflow: FromQuery[str | None] = None,
+    namespace: FromQuery[str | None] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Items[RunShape]:
     """Answer with the newest remediations that all filters want."""
-    wanted = RunFilter(state=state, outcome=outcome, playbook=playbook, workflow=workflow, namespace=namespace)
+    wanted = RunFilter(state=in_state, outcome=outcome, playbook=playbook, workflow=workflow, namespace=namespace)
     async with database.transaction() as tx:
         return items_of(await remediations.page(tx, wanted, limit=limit, cursor=cursor), run_shape)
 
 
 @get("/{run_id:int}", summary="Show one remediation with its journal", operation_id="getRemediation")
-async def get_remediation(database: Database, run_id: int) -> RunShape:
+async def get_remediation(database: NamedDependency[Database], run_id: FromPath[int]) -> RunShape:
     """Answer with one remediation: its steps, and every attempt at one."""
     async with database.transaction() as tx:
         found = await remediations.get(tx, run_id)
@@ -119,7 +121,11 @@ async def get_remediation(database: Database, run_id: int) -> RunShape:
     operation_id="approveRemediation",
 )
 async def approve(
-    request: Request[Any, Any, Any], database: Database, wake: Wake, run_id: int, data: Note | None = None
+    request: Request[Any, Any, Any],
+    database: NamedDependency[Database],
+    wake: NamedDependency[Wake],
+    run_id: FromPath[int],
+    data: JSONBody[Note | None] = None,
 ) -> Asked:
     """Write down an approval. It counts whenever it comes, also before the remediation waits for it."""
     return await _ask(request, database, wake, kind=Kind.APPROVE, run_id=run_id, note=data)
@@ -133,7 +139,11 @@ async def approve(
     operation_id="rejectRemediation",
 )
 async def reject(
-    request: Request[Any, Any, Any], database: Database, wake: Wake, run_id: int, data: Note | None = None
+    request: Request[Any, Any, Any],
+    database: NamedDependency[Database],
+    wake: NamedDependency[Wake],
+    run_id: FromPath[int],
+    data: JSONBody[Note | None] = None,
 ) -> Asked:
     """Write down a refusal; the remediation ends as rejected where it waits for approval."""
     return await _ask(request, database, wake, kind=Kind.REJECT, run_id=run_id, note=data)
@@ -147,7 +157,11 @@ async def reject(
     operation_id="cancelRemediation",
 )
 async def cancel(
-    request: Request[Any, Any, Any], database: Database, wake: Wake, run_id: int, data: Note | None = None
+    request: Request[Any, Any, Any],
+    database: NamedDependency[Database],
+    wake: NamedDependency[Wake],
+    run_id: FromPath[int],
+    data: JSONBody[Note | None] = None,
 ) -> Asked:
     """Write down a cancellation. A workflow that was already terminated is brought back first."""
     return await _ask(request, database, wake, kind=Kind.CANCEL, run_id=run_id, note=data)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Generic, TypeVar
 
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 
 from receiver.model.remediation import Check, Target
@@ -14,9 +14,9 @@ N = TypeVar("N")
 
 Cursor = Annotated[
     str | None,
-    Parameter(description="Where the page begins: `next` or `previous` of another page of the same list."),
+    QueryParameter(description="Where the page begins: `next` or `previous` of another page of the same list."),
 ]
-Limit = Annotated[int, Parameter(ge=1, le=MOST, description="Most items of the page.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=MOST, description="Most items of the page.")]
 
 
 class Items(Struct, Generic[T], frozen=True, kw_only=True):

@@ -3,11 +3,13 @@
 from typing import Annotated
 
 from litestar import Router, get
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 from litestar.response import Stream
 
 from receiver.model.errors import QueryRefused
+from receiver.store.database import Database
 from receiver.store.history.page import LARGEST
 from receiver.web.access import needs
 from receiver.web.api.timeline import EventShape
@@ -30,16 +32,19 @@ from receiver.webhook.access import Role
     },
 )
 async def stream(
-    feed: Feed,
+    database: NamedDependency[Database],
+    feed: NamedDependency[Feed],
     last_event_id: Annotated[
         str | None,
-        Parameter(
-            header="Last-Event-ID", description="The last `id` that was heard; what came after it is told first."
+        HeaderParameter(
+            name="Last-Event-ID", description="The last `id` that was heard; what came after it is told first."
         ),
     ] = None,
 ) -> Stream:
     """Answer with server-sent events, without end. After a cut, resume by `Last-Event-ID`; an event may come twice."""
-    return Stream(feed.follow(_number(last_event_id)), media_type="text/event-stream")
+    since = _number(last_event_id)
+    await database.ping()
+    return Stream(feed.follow(since), media_type="text/event-stream")
 
 
 def _number(text: str | None) -> int | None:
