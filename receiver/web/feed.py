@@ -7,6 +7,7 @@ hear of an event twice; the event's own number tells.
 """
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -253,5 +254,6 @@ def _number(event: Event) -> int:
 
 
 def _told(event: Event, settled: int) -> bytes:
-    body = msgspec.json.encode(event_shape(event))
-    return b"id: %d\nevent: %b\ndata: %b\n\n" % (settled, event.kind.value.encode(), body)
+    # In ASCII: not every client's idea of a line is that of the standard, and some end one at U+2028.
+    body = json.dumps(msgspec.to_builtins(event_shape(event)), separators=(",", ":"))
+    return f"id: {settled}\nevent: {event.kind.value}\ndata: {body}\n\n".encode()

@@ -4,6 +4,7 @@ from itertools import count
 from typing import Any, Final
 
 import pytest
+from psycopg.types.json import Jsonb
 from sqlalchemy import text
 
 from receiver.model.alert import AlertStatus
@@ -13,7 +14,8 @@ from receiver.model.matcher import Matcher
 from receiver.store.database import Database
 from receiver.store.history import alerts
 from receiver.store.history.alerts import AlertFilter
-from receiver.store.history.page import Page
+from receiver.store.history.condition import sort
+from receiver.store.history.page import Page, Position
 from receiver.store.tables import OccurrenceRow
 
 NOW: Final = datetime(2026, 11, 24, 3, 22, 31, 673412, UTC)
@@ -237,3 +239,18 @@ async def test_a_search_leaves_no_setting_behind(database: Database, records: An
         ).one()
 
     assert before == after
+
+
+async def test_a_rare_label_is_asked_of_the_index_over_labels(database: Database, records: Any) -> None:
+    await records.alert(**numbered())
+    wanted = AlertFilter(labels=(Matcher.parse("team=rare"),), severity="critical")
+
+    async with database.transaction() as tx:
+        reading = alerts._Reading(tx=tx, conditions=sort(wanted), position=Position(), count=51)
+        asked = reading._window((NOW, 1), NOW - timedelta(days=7), NOW).limit(51).compile(dialect=tx.dialect)
+        values = {name: Jsonb(value) if isinstance(value, dict) else value for name, value in asked.params.items()}
+        async with alerts._settings(tx, alerts._BY_INDEX):
+            plan = "\n".join((await tx.exec_driver_sql(f"explain {asked}", values)).scalars())
+
+    assert "labels_idx" in plan
+    assert "Seq Scan on alerts" not in plan

@@ -4,8 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from receiver.store.database import Database
-
 
 class Ear:
     """Hears one stream."""
@@ -78,9 +76,7 @@ async def test_a_stream_resumes_after_what_was_heard(site: Any, records: Any) ->
     assert [*resumed, after] == [*numbers[2:], later]
 
 
-async def test_a_number_that_appears_late_is_heard_and_not_skipped_by_resuming(
-    site: Any, records: Any, database: Database
-) -> None:
+async def test_a_number_that_appears_late_is_heard_and_not_skipped_by_resuming(site: Any, records: Any) -> None:
     first = await records.event()
     held, later = first + 1, first + 2
 
@@ -121,11 +117,9 @@ async def test_streams_end_when_the_service_stops(site: Any) -> None:
 
 
 async def test_what_is_no_event_id_is_refused(site: Any) -> None:
-    answers = [
-        await site.get("/api/v1/events/stream", headers={"last-event-id": text})
-        for text in ("x", "-1", "9" * 30, "²")
-        if text.isascii()
-    ]
+    texts = ["x", "-1", "9" * 30]
+
+    answers = [await site.get("/api/v1/events/stream", headers={"last-event-id": text}) for text in texts]
 
     assert [answer.status_code for answer in answers] == [400, 400, 400]
 

@@ -1,0 +1,50 @@
+import asyncio
+
+from hypothesis import given, strategies as st
+
+from receiver.web.feed import BUFFER, Progress, _Listener
+
+
+@given(st.permutations(range(1, 30)), st.integers(0, 29))
+def test_whoever_resumes_from_what_is_settled_misses_nothing(order: list[int], heard: int) -> None:
+    progress = Progress(0)
+    for number in order[:heard]:
+        progress.read(number, now=0.0)
+
+    unheard = set(order[heard:])
+
+    assert all(number > progress.settled for number in unheard)
+    assert set(progress.missing) == {number for number in unheard if number < progress.highest}
+
+
+def test_a_number_that_stays_missing_is_given_up() -> None:
+    progress = Progress(10)
+    progress.read(13, now=100.0)
+
+    progress.give_up(now=120.0)
+    still = progress.missing
+    progress.give_up(now=161.0)
+
+    assert still == (11, 12)
+    assert (progress.missing, progress.settled) == ((), 13)
+
+
+def test_a_great_gap_is_remembered_in_part() -> None:
+    progress = Progress(0)
+    progress.read(10**9, now=0.0)
+    progress.give_up(now=0.0)
+
+    assert len(progress.missing) <= 5_000
+    assert progress.highest == 10**9
+
+
+async def test_a_listener_that_falls_behind_is_let_go() -> None:
+    listener = _Listener()
+
+    heard = [listener.hear(number, b"x") for number in range(BUFFER + 1)]
+    listener.dismiss()
+    async with asyncio.timeout(5):
+        got = [await listener.queue.get() for _ in range(BUFFER + 1)]
+
+    assert heard == [True] * BUFFER + [False]
+    assert got == [b"x"] * BUFFER + [None]
