@@ -242,10 +242,20 @@ async def test_a_search_leaves_no_setting_behind(database: Database, records: An
 
 
 async def test_a_rare_label_is_asked_of_the_index_over_labels(database: Database, records: Any) -> None:
-    await records.alert(**numbered())
-    wanted = AlertFilter(labels=(Matcher.parse("team=rare"),), severity="critical")
+    rows = [
+        records.alert_row(
+            **numbered(
+                labels={"alertname": "A", "severity": "critical", "pod": f"pod-{number}", "team": f"t{number % 9}"},
+                starts_at=NOW - timedelta(minutes=number),
+            )
+        )
+        for number in range(5_000)
+    ]
+    await records.bulk(OccurrenceRow, rows)
+    wanted = AlertFilter(labels=(Matcher.parse("pod=pod-4999"),), severity="critical")
 
     async with database.transaction() as tx:
+        await tx.execute(text("analyze alerts"))
         reading = alerts._Reading(tx=tx, conditions=sort(wanted), position=Position(), count=51)
         asked = reading._window((NOW, 1), NOW - timedelta(days=7), NOW).limit(51).compile(dialect=tx.dialect)
         values = {name: Jsonb(value) if isinstance(value, dict) else value for name, value in asked.params.items()}
