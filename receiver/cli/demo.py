@@ -25,6 +25,11 @@ from receiver.sandbox.scenario import stuck_workflow
 _PATIENCE: Final = timedelta(seconds=90)
 """Longest time of one incident: its playbook needs a quarter of it."""
 
+_AFTERWARDS: Final = timedelta(seconds=3)
+"""How long nothing must happen after the end of an incident until its story is taken to be over."""
+
+_LONGEST_LINE: Final = 220
+
 _MARKS: Final = {
     "alert": ("🔔", "yellow"),
     "incident": ("📂", "bold"),
@@ -78,6 +83,7 @@ async def play(*, port: int, once: bool) -> None:
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     with _folder() as folder:
         async with build_stage(folder, port=port) as stage, running(stage.settings) as url:
+            await _ready(stage, url)
             console.print(f"Receiver runs at {url}; the cluster, Slack and PagerDuty are stand-ins on this machine.\n")
             for chapter in _CHAPTERS:
                 await _tell(console, stage, url, chapter)
@@ -85,6 +91,18 @@ async def play(*, port: int, once: bool) -> None:
             if not once:
                 console.print("It goes on running; Ctrl-C ends it and removes all that it kept.")
                 await anyio.sleep_forever()
+
+
+async def _ready(stage: Stage, url: str) -> None:
+    """Wait until the database has its schema."""
+    async with ReceiverClient(url, stage.tokens["viewer"]) as client:
+        with anyio.move_on_after(_PATIENCE.total_seconds()) as limit:
+            while True:
+                if await client.is_ready():
+                    return
+                await anyio.sleep(0.1)
+    if limit.cancelled_caught:
+        raise StoryWentWrong(f"{url} was not ready within {_PATIENCE}")
 
 
 @contextmanager
@@ -128,15 +146,15 @@ async def _tell(console: Console, stage: Stage, url: str, chapter: _Chapter) -> 
 
 
 async def _until_closed(happenings: AsyncIterator[Happening]) -> AsyncIterator[Happening]:
-    """Follow an incident until it is closed and everybody was told."""
+    """Follow an incident until it is closed, and then until nothing more is said about it."""
     closed = False
-    pending = 0
-    async for happening in happenings:
-        yield happening
-        pending += {"message.queued": 1, "message.sent": -1, "message.dead": -1}.get(happening.kind, 0)
-        closed = closed or happening.kind == "incident.closed"
-        if closed and pending <= 0 and happening.kind.startswith("message."):
+    while True:
+        with anyio.move_on_after(_AFTERWARDS.total_seconds() if closed else None) as limit:
+            happening = await anext(happenings)
+        if limit.cancelled_caught:
             return
+        yield happening
+        closed = closed or happening.kind == "incident.closed"
 
 
 def _alert(chapter: _Chapter, at: datetime) -> Firing:
@@ -163,7 +181,8 @@ def _print(console: Console, happening: Happening, began: datetime) -> None:
     mark, style = _MARKS.get(happening.kind.partition(".")[0], ("·", ""))
     line = Text(f"{(happening.at - began).total_seconds():6.1f}s  {mark} ")
     line.append(f"{happening.kind:<17} ", style=style)
-    line.append(happening.text)
+    line.append(Text(happening.text, end=""))
+    line.truncate(_LONGEST_LINE, overflow="ellipsis")
     console.print(line)
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from receiver.model.errors import ServiceError
 
+_OK: Final = 200
 _QUIET: Final = timedelta(seconds=60)
 """Longest silence of a stream: the service sends a comment more often than that."""
 
@@ -40,6 +41,14 @@ class ReceiverClient:
         self._url = url.rstrip("/")
         self._session = aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"})
 
+    async def is_ready(self) -> bool:
+        """Ask whether a delivery could be made durable now."""
+        try:
+            async with self._session.get(f"{self._url}/readyz") as answer:
+                return answer.status == _OK
+        except aiohttp.ClientError:
+            return False
+
     @asynccontextmanager
     async def following(self) -> AsyncIterator[AsyncIterator[Happening]]:
         """Follow the timeline: what happens after this was entered is told, until it is left.
@@ -50,7 +59,7 @@ class ReceiverClient:
         patience = aiohttp.ClientTimeout(total=None, sock_read=_QUIET.total_seconds())
         try:
             async with self._session.get(f"{self._url}/api/v1/events/stream", timeout=patience) as answer:
-                if answer.status != 200:  # noqa: PLR2004 - OK
+                if answer.status != _OK:
                     raise ServiceError(f"{self._url} answered {answer.status} to the request for its events")
                 yield self._happenings(answer)
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -43,17 +43,16 @@ class Duration(timedelta):
 
 
 def format_duration(length: timedelta) -> str:
-    """Write a duration for people, in its two largest units: `7h2m`, `45s`, `0s`."""
+    """Write a duration for people, in its largest unit and the next one below: `7h2m`, `45s`, `300ms`, `0s`."""
     if length < timedelta():
         return "-" + format_duration(-length)
+    names = [unit for unit in _UNITS if unit not in {"y", "w"}]
+    first = next((n for n, unit in enumerate(names) if length >= _UNITS[unit]), names.index("s"))
     parts: list[str] = []
     rest = length
-    for unit, size in _UNITS.items():
-        if unit in {"y", "w"}:
-            continue
-        count, rest = divmod(rest, size)
+    # Nobody reads the milliseconds of what took a second or more.
+    for unit in [name for name in names[first : first + 2] if name != "ms" or length < _UNITS["s"]]:
+        count, rest = divmod(rest, _UNITS[unit])
         if count:
             parts.append(f"{count}{unit}")
-        if len(parts) == 2:  # noqa: PLR2004 - two units are as exact as a person reads
-            break
     return "".join(parts) or "0s"

@@ -108,7 +108,9 @@ def assess(story: Story, now: datetime) -> Situation:
 
 def is_consequence(decision: Decision) -> bool:
     """Answer whether a decision says that its alert only echoes what a run did to the workflow."""
-    return any(check.guard == "superseded" and not check.passed for check in decision.checks)
+    # Without a target nothing was seen to be replaced: the guard refused because it did not know, and people are told.
+    known = decision.target is not None
+    return known and any(check.guard == "superseded" and not check.passed for check in decision.checks)
 
 
 def is_asking(run: Run) -> bool:

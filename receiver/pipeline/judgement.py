@@ -84,7 +84,7 @@ async def _facts(rooms: Rooms, transaction: Transaction, case: Case, now: dateti
         lineage=lineage,
         starts=starts,
         unfinished_runs=unfinished,
-        superseded_by=await decisions.superseding(transaction, workflow.uid) if workflow else None,
+        superseded_by=await decisions.superseding(transaction, workflow.uid) if workflow else "",
         workflow_error=_unread(case.survey),
     )
 

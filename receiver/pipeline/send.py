@@ -1,8 +1,6 @@
 """Deliver one message of the outbox, and write down what became of it."""
 
-import random
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from receiver.model.errors import PagerDutyError, SlackError
@@ -24,7 +22,7 @@ async def send(rooms: Rooms, message_id: int) -> None:
         conversation = await _conversation(transaction, message)
     try:
         answer = await deliver(
-            replace(message, attempts=message.attempts - 1),
+            message,
             slack=rooms.slack,
             pagerduty=rooms.pagerduty,
             console=rooms.say,
@@ -57,13 +55,7 @@ async def _sent(rooms: Rooms, message: Message, answer: Mapping[str, Any]) -> No
 
 
 async def _failed(rooms: Rooms, message: Message, error: SlackError | PagerDutyError) -> None:
-    again_at = next_attempt(
-        attempts=message.attempts,
-        error=error,
-        now=rooms.now(),
-        first_at=message.created_at,
-        jitter=random.random(),  # noqa: S311 - no secret
-    )
+    again_at = next_attempt(message.attempts, error, now=rooms.now(), first_at=message.created_at)
     async with rooms.database.transaction() as transaction:
         following = await outbox.failed(transaction, message, str(error), again_at)
         if again_at is None:

@@ -24,6 +24,9 @@ Pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
 _PATIENCE: Final = timedelta(seconds=5)
 """How long to wait for a connection: Alertmanager waits longer, a person does not."""
 
+_NO_SCHEMA: Final = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction)
+"""What a server says whose schema is older than this code: it may be newer a moment later."""
+
 _NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
@@ -97,7 +100,9 @@ class translated:  # noqa: N801 - reads as a word of its with-statement
             raise StoreUnavailable(
                 "Postgres gave no connection in time; look whether it runs and accepts more"
             ) from error
-        if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+        if isinstance(cause, _NO_SCHEMA):
+            raise StoreUnavailable("the schema is not there yet; `receiver migrate` makes it") from error
+        if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError | psycopg.errors.ReadOnlySqlTransaction):
             raise StoreUnavailable(f"Postgres does not answer: {_first_line(cause)}") from error
         if isinstance(cause, psycopg.Error):
             raise StoreError(f"Postgres refused: {_first_line(cause)}") from error
