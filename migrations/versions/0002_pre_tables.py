@@ -8,7 +8,7 @@ revision: str = "0002"
 down_revision: str | None = "0001"
 
 
-PARTITIONED = ("alerts", "timeline")
+PARTITIONED = ("alerts", "deliveries", "timeline")
 
 
 def upgrade() -> None:
@@ -70,6 +70,9 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("place", sa.Text(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("settlement", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("dead_letters_pkey")),
     )
     op.create_index(op.f("dead_letters_received_at_idx"), "dead_letters", ["received_at"], unique=False)
@@ -97,17 +100,33 @@ def upgrade() -> None:
     op.create_index(op.f("decisions_incident_id_idx"), "decisions", ["incident_id"], unique=False)
     op.create_table(
         "deliveries",
-        sa.Column("id", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.BigInteger(), server_default=sa.text("nextval('deliveries_id_seq')"), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("key", sa.Uuid(), nullable=False),
         sa.Column("receiver", sa.Text(), nullable=False),
         sa.Column("group_key", sa.Text(), nullable=False),
         sa.Column("external_url", sa.Text(), nullable=False),
         sa.Column("truncated_alerts", sa.BigInteger(), nullable=False),
         sa.Column("alerts", sa.BigInteger(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("deliveries_pkey")),
+        sa.PrimaryKeyConstraint("received_at", "id", name=op.f("deliveries_pkey")),
+        postgresql_partition_by="RANGE (received_at)",
     )
-    op.create_index(op.f("deliveries_received_at_idx"), "deliveries", ["received_at"], unique=False)
+    op.create_index("deliveries_received_at_key_key", "deliveries", ["received_at", "key"], unique=True)
+    op.create_table(
+        "exports",
+        sa.Column("relation", sa.Text(), nullable=False),
+        sa.Column("month", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("bucket", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("exported_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("pruned_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("relation", "month", name=op.f("exports_pkey")),
+    )
     op.create_table(
         "findings",
         sa.Column("id", sa.BigInteger(), nullable=False),
@@ -121,6 +140,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("findings_pkey")),
     )
     op.create_index("findings_incident_id_source_id_idx", "findings", ["incident_id", "source", "id"], unique=False)
+    op.create_table(
+        "hours",
+        sa.Column("hour", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("alertname", sa.Text(), nullable=False),
+        sa.Column("severity", sa.Text(), nullable=False),
+        sa.Column("namespace", sa.Text(), nullable=False),
+        sa.Column("fired", sa.BigInteger(), nullable=False),
+        sa.Column("resolved", sa.BigInteger(), nullable=False),
+        sa.Column("firing_time", sa.Interval(), nullable=False),
+        sa.PrimaryKeyConstraint("hour", "alertname", "severity", "namespace", name=op.f("hours_pkey")),
+    )
     op.create_table(
         "incidents",
         sa.Column("id", sa.BigInteger(), nullable=False),
@@ -138,6 +168,7 @@ def upgrade() -> None:
         sa.Column("firing", sa.BigInteger(), nullable=False),
         sa.Column("flaps", sa.BigInteger(), nullable=False),
         sa.Column("previous_id", sa.BigInteger(), nullable=True),
+        sa.Column("merged_into", sa.BigInteger(), nullable=True),
         sa.Column("lineage", sa.Text(), server_default="", nullable=False),
         sa.Column("acknowledged_by", sa.Text(), server_default="", nullable=False),
         sa.Column("look_at", sa.DateTime(timezone=True), nullable=True),
@@ -190,6 +221,15 @@ def upgrade() -> None:
     op.create_index("outbox_due_idx", "outbox", ["due_at"], unique=False, postgresql_where=sa.text("state = 'pending'"))
     op.create_index(
         "outbox_incident_id_place_address_id_idx", "outbox", ["incident_id", "place", "address", "id"], unique=False
+    )
+    op.create_table(
+        "peers",
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answers", sa.BigInteger(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("url", name=op.f("peers_pkey")),
     )
     op.create_table(
         "playbooks",
@@ -268,6 +308,14 @@ def upgrade() -> None:
     op.create_index("timeline_alert_id_at_id_idx", "timeline", ["alert_id", "at", "id"], unique=False)
     op.create_index("timeline_id_idx", "timeline", ["id"], unique=False)
     op.create_index("timeline_incident_id_at_id_idx", "timeline", ["incident_id", "at", "id"], unique=False)
+    op.create_table(
+        "tombstones",
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("pruned_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("fingerprint", "starts_at", name=op.f("tombstones_pkey")),
+    )
     for table in PARTITIONED:
         op.execute(f"create table {table}_p_default partition of {table} default")
 

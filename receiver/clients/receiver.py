@@ -63,7 +63,7 @@ class ReceiverClient:
                     raise ServiceError(f"{self._url} answered {answer.status} to the request for its events")
                 yield self._happenings(answer)
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise ServiceError(f"{self._url} cannot be followed: {error or type(error).__name__}") from error
+            raise ServiceError(f"{self._url} cannot be followed: {str(error) or type(error).__name__}") from error
 
     async def _happenings(self, answer: aiohttp.ClientResponse) -> AsyncIterator[Happening]:
         async for line in answer.content:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final, NewType
+from uuid import UUID
 
 Fingerprint = NewType("Fingerprint", str)
 """Alertmanager's own hash over all labels: 16 hex digits, the same in every episode, receiver and peer."""
@@ -51,8 +52,14 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One webhook message of Alertmanager, parsed; `body` keeps it byte for byte."""
+    """One webhook message of Alertmanager, parsed.
 
+    Attributes:
+        key: Made when it was received; whoever records it again under the same key records it once.
+        body: The message byte for byte.
+    """
+
+    key: UUID
     received_at: datetime
     receiver: str
     group_key: str

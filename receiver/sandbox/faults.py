@@ -43,6 +43,8 @@ class FaultKind(Enum):
     """The request waits, then takes effect and is answered."""
     HANG = "hang"
     """Nothing takes effect and no answer comes, until the stand-in is closed."""
+    HANG_AFTER = "hang_after"
+    """The request takes effect, and no answer comes, until the stand-in is closed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,6 +143,10 @@ class Faults:
         """Never answer."""
         self.add(Fault(kind=FaultKind.HANG, method=method, path=path, times=times))
 
+    def hang_after_effect(self, *, method: str = "", path: str = "", times: int | None = 1) -> None:
+        """Let the request take effect, and never answer."""
+        self.add(Fault(kind=FaultKind.HANG_AFTER, method=method, path=path, times=times))
+
     def clear(self) -> None:
         """Let nothing more go wrong. The log stays."""
         self._script.clear()
@@ -190,6 +196,11 @@ class Faults:
                 await asyncio.sleep(fault.delay.total_seconds())
                 return await self._carry(request, handler, place)
             case FaultKind.HANG:
+                await self._released.wait()
+                return _reset(request)
+            case FaultKind.HANG_AFTER:
+                await self._carry(request, handler, place)
+                self.requests[place] = replace(self.requests[place], status=None)
                 await self._released.wait()
                 return _reset(request)
 

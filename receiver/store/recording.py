@@ -4,9 +4,10 @@ Locks are taken in one order by everybody: incidents by number, then occurrences
 decided by `receiver.model.alert.observe` alone; here it is only looked up, asked and written down.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set as AbstractSet
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 import psycopg
 from psycopg.rows import dict_row
@@ -52,6 +53,7 @@ class Recording:
         self._names = names
         self._stories = Stories(self._run)
         self._changes: list[list[Change]] = []
+        self._kept: AbstractSet[UUID] = frozenset()
         self._events: list[tuple[datetime, str, str, int | None, str | None, str]] = []
 
     async def record(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
@@ -61,14 +63,17 @@ class Recording:
             Contended: Try again in a new transaction.
         """
         ids = await self._keep(deliveries)
-        self._changes = [[] for _ in deliveries]
-        tellings = tellings_of(deliveries, self._names)
+        # What an earlier try has committed already, though its answer was lost, is not told again.
+        fresh = [one for one in deliveries if one.key not in self._kept]
+        self._changes = [[] for _ in fresh]
+        tellings = tellings_of(fresh, self._names)
         if tellings:
             await self._stories.find(tellings, known_from(await self._run("peek_occurrences", key_columns(tellings))))
-            fresh = await self._insert(tellings)
-            await self._update({key: said for key, said in tellings.items() if key not in fresh})
+            inserted = await self._insert(tellings)
+            await self._update({key: said for key, said in tellings.items() if key not in inserted})
             await self._follow_up(await self._stories.write())
-        return [_receipt(webhook_id, changes) for webhook_id, changes in zip(ids, self._changes, strict=True)]
+        changes = dict(zip((one.key for one in fresh), self._changes, strict=True))
+        return [_receipt(ids[one.key], changes.get(one.key, [])) for one in deliveries]
 
     async def _run(self, name: str, columns: Columns) -> list[dict[str, Any]]:
         async with self._connection.cursor(row_factory=dict_row) as cursor:
@@ -76,11 +81,16 @@ class Recording:
             await cursor.execute(statements()[name], arrays, prepare=True)
             return await cursor.fetchall() if cursor.description else []
 
-    async def _keep(self, deliveries: Sequence[Delivery]) -> list[int]:
+    async def _keep(self, deliveries: Sequence[Delivery]) -> dict[UUID, int]:
+        """Keep the messages; returns the number of each, by key."""
+        keys: Columns = {
+            "received_at": [one.received_at for one in deliveries],
+            "key": [one.key for one in deliveries],
+        }
         kept = await self._run(
             "keep_deliveries",
             {
-                "received_at": [one.received_at for one in deliveries],
+                **keys,
                 "receiver": [one.receiver for one in deliveries],
                 "group_key": [one.group_key for one in deliveries],
                 "external_url": [one.external_url for one in deliveries],
@@ -89,7 +99,12 @@ class Recording:
                 "body": [one.body for one in deliveries],
             },
         )
-        return sorted(row["id"] for row in kept)
+        ids = {row["key"]: row["id"] for row in kept}
+        if len(ids) < len(deliveries):
+            before = {row["key"]: row["id"] for row in await self._run("kept_deliveries", keys)}
+            self._kept = before.keys() - ids.keys()
+            ids = before
+        return ids
 
     async def _insert(self, tellings: Mapping[Key, Sequence[Telling]]) -> set[Key]:
         """Insert what was never heard of; returns the keys of it."""

@@ -1,14 +1,21 @@
 -- The statements on the way in, by name. Arrays go in, so that a thousand alerts cost as many statements as one.
 
--- keep_deliveries: keep raw messages; one id for each, ascending in the order given.
-insert into deliveries (received_at, receiver, group_key, external_url, truncated_alerts, alerts, body)
-select received_at, receiver, group_key, external_url, truncated_alerts, alerts, body
+-- keep_deliveries: keep raw messages; those whose key is there already are left out and not returned.
+insert into deliveries (received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, body)
+select received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, body
 from unnest(
-  %(received_at)s::timestamptz[], %(receiver)s::text[], %(group_key)s::text[], %(external_url)s::text[],
-  %(truncated_alerts)s::bigint[], %(alerts)s::bigint[], %(body)s::bytea[]
-) with ordinality as d (received_at, receiver, group_key, external_url, truncated_alerts, alerts, body, n)
+  %(received_at)s::timestamptz[], %(key)s::uuid[], %(receiver)s::text[], %(group_key)s::text[],
+  %(external_url)s::text[], %(truncated_alerts)s::bigint[], %(alerts)s::bigint[], %(body)s::bytea[]
+) with ordinality as d (received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, body, n)
 order by n
-returning id
+on conflict (received_at, key) do nothing
+returning id, key
+
+-- kept_deliveries: find messages by the keys under which they were kept.
+select d.id, d.key
+from deliveries d
+join unnest(%(received_at)s::timestamptz[], %(key)s::uuid[]) as k (received_at, key)
+  on d.received_at = k.received_at and d.key = k.key
 
 -- first_tellings: insert occurrences never heard of; those that are known already are left alone and not returned.
 insert into alerts (

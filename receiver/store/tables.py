@@ -6,6 +6,7 @@ partition key in every unique key, hence their composite primary keys; nothing r
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import BigInteger, DateTime, Index, LargeBinary, MetaData, PrimaryKeyConstraint, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -46,18 +47,25 @@ class Table(DeclarativeBase):
 
 
 class DeliveryRow(Table):
-    """A webhook message, byte for byte."""
+    """A webhook message, byte for byte; `key` was made when it was received, so that it is kept once."""
 
     __tablename__ = "deliveries"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    received_at: Mapped[datetime] = mapped_column(index=True)
+    id: Mapped[int] = mapped_column(server_default=text("nextval('deliveries_id_seq')"))
+    received_at: Mapped[datetime]
+    key: Mapped[UUID]
     receiver: Mapped[str]
     group_key: Mapped[str]
     external_url: Mapped[str]
     truncated_alerts: Mapped[int]
     alerts: Mapped[int]
     body: Mapped[bytes]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("received_at", "id"),
+        Index("deliveries_received_at_key_key", "received_at", "key", unique=True),
+        {"postgresql_partition_by": "RANGE (received_at)"},
+    )
 
 
 class DeadLetterRow(Table):
@@ -70,6 +78,63 @@ class DeadLetterRow(Table):
     reason: Mapped[str]
     place: Mapped[str]
     body: Mapped[bytes]
+    settled_at: Mapped[datetime | None]
+    settled_by: Mapped[str] = mapped_column(server_default="")
+    settlement: Mapped[str] = mapped_column(server_default="")
+
+
+class TombstoneRow(Table):
+    """What is left of an occurrence whose partition was dropped, so that a late delivery is not news."""
+
+    __tablename__ = "tombstones"
+
+    fingerprint: Mapped[str] = mapped_column(primary_key=True)
+    starts_at: Mapped[datetime] = mapped_column(primary_key=True)
+    ends_at: Mapped[datetime | None]
+    pruned_at: Mapped[datetime]
+
+
+class PeerRow(Table):
+    """What we know of an Alertmanager that is asked."""
+
+    __tablename__ = "peers"
+
+    url: Mapped[str] = mapped_column(primary_key=True)
+    started_at: Mapped[datetime | None]
+    asked_at: Mapped[datetime]
+    answers: Mapped[int]
+    error: Mapped[str]
+
+
+class ExportRow(Table):
+    """A month of history that lies on S3 as Parquet."""
+
+    __tablename__ = "exports"
+
+    relation: Mapped[str] = mapped_column(primary_key=True)
+    month: Mapped[datetime] = mapped_column(primary_key=True)
+    bucket: Mapped[str]
+    key: Mapped[str]
+    rows: Mapped[int]
+    size: Mapped[int]
+    sha256: Mapped[str]
+    exported_at: Mapped[datetime]
+    verified_at: Mapped[datetime | None]
+    pruned_at: Mapped[datetime | None]
+
+
+class HourRow(Table):
+    """What happened in one hour, counted once it is over."""
+
+    __tablename__ = "hours"
+
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    alertname: Mapped[str] = mapped_column(primary_key=True)
+    severity: Mapped[str] = mapped_column(primary_key=True)
+    namespace: Mapped[str] = mapped_column(primary_key=True)
+    fired: Mapped[int]
+    resolved: Mapped[int]
+    firing_time: Mapped[timedelta]
 
 
 class OccurrenceRow(Table):
@@ -134,6 +199,7 @@ class IncidentRow(Table):
     firing: Mapped[int]
     flaps: Mapped[int]
     previous_id: Mapped[int | None]
+    merged_into: Mapped[int | None]
     lineage: Mapped[str] = mapped_column(server_default="")
     acknowledged_by: Mapped[str] = mapped_column(server_default="")
     look_at: Mapped[datetime | None]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Annotated, Final
+from uuid import UUID, uuid4
 
 import msgspec
 
@@ -68,7 +69,7 @@ class _Message(msgspec.Struct, rename="camel"):
 _DECODER: Final = msgspec.json.Decoder(_Message)
 
 
-def parse(body: bytes, received_at: datetime) -> Delivery:
+def parse(body: bytes, received_at: datetime, *, key: UUID | None = None) -> Delivery:
     """Read one delivery.
 
     NUL characters, which Postgres cannot keep, and halves of surrogate pairs, which no text can hold, become U+FFFD;
@@ -77,6 +78,7 @@ def parse(body: bytes, received_at: datetime) -> Delivery:
     Args:
         body: The request's body.
         received_at: When it came; aware, UTC.
+        key: The key under which it is recorded once; a new one where none was made before.
 
     Raises:
         DeliveryError: It is not such a message; says why and where.
@@ -84,6 +86,7 @@ def parse(body: bytes, received_at: datetime) -> Delivery:
     message = _decode(body)
     alerts = _checked(message)
     delivery = Delivery(
+        key=key or uuid4(),
         received_at=received_at,
         receiver=message.receiver or "",
         group_key=message.group_key or "",
