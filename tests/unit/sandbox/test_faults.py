@@ -53,6 +53,22 @@ async def test_a_reset_after_the_effect_hides_the_effect_from_its_caller_only(fa
     assert [(request.effect_status, request.status) for request in faults.requests] == [(201, None)]
 
 
+async def test_a_request_may_take_effect_and_its_caller_wait_for_ever(faults: Faults, client: Client) -> None:
+    faults.hang_after_effect(path="/things")
+
+    waiting = asyncio.ensure_future(client.post("/things"))
+    async with asyncio.timeout(10):
+        await faults.until_seen(path="/things")
+        while not faults.effects():
+            await asyncio.sleep(0)
+
+    assert [(request.effect_status, request.status) for request in faults.requests] == [(201, None)]
+    assert not waiting.done()
+    faults.release()
+    with pytest.raises(aiohttp.ClientError):
+        await waiting
+
+
 async def test_a_reset_before_the_effect_leaves_nothing_behind(faults: Faults, client: Client) -> None:
     faults.reset_before_effect(path="/things")
 
