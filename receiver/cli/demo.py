@@ -15,7 +15,7 @@ import anyio
 from rich.console import Console
 from rich.text import Text
 
-from receiver.cli.service import running
+from receiver.cli.process import running
 from receiver.cli.stage import CHANNEL, NAMESPACE, Stage, build_stage
 from receiver.clients.receiver import Happening, ReceiverClient
 from receiver.model.errors import ReceiverError

@@ -88,7 +88,7 @@ def serve(
     port: Annotated[int | None, typer.Option(metavar="P", help="Where to listen; else server.port.")] = None,
 ) -> None:
     """Run the whole service in one process: API and job worker, with an embedded Postgres where none is configured."""
-    from receiver.cli.service import serve as serving  # noqa: PLC0415 - see the head of the room
+    from receiver.cli.process import serve as serving  # noqa: PLC0415 - see the head of the room
 
     run(serving(settings_of(config), host=host, port=port))
 
@@ -96,7 +96,7 @@ def serve(
 @app.command()
 def worker(config: Config = None) -> None:
     """Run the job worker alone, for more replicas."""
-    from receiver.cli.service import work as working  # noqa: PLC0415
+    from receiver.cli.process import work as working  # noqa: PLC0415
 
     run(working(settings_of(config)))
 
@@ -104,7 +104,7 @@ def worker(config: Config = None) -> None:
 @app.command()
 def migrate(config: Config = None) -> None:
     """Bring the database to the newest schema."""
-    from receiver.cli.service import migrate as migrating  # noqa: PLC0415
+    from receiver.cli.process import migrate as migrating  # noqa: PLC0415
 
     run(migrating(settings_of(config)))
 

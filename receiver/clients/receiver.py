@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 import aiohttp
 import msgspec
 
-from receiver.model.errors import ServiceError
+from receiver.model.errors import RemoteError
 
 _OK: Final = 200
 _QUIET: Final = timedelta(seconds=60)
@@ -54,22 +54,22 @@ class ReceiverClient:
         """Follow the timeline: what happens after this was entered is told, until it is left.
 
         Raises:
-            ServiceError: The service refuses, does not answer, or ends the stream.
+            RemoteError: The service refuses, does not answer, or ends the stream.
         """
         patience = aiohttp.ClientTimeout(total=None, sock_read=_QUIET.total_seconds())
         try:
             async with self._session.get(f"{self._url}/api/v1/events/stream", timeout=patience) as answer:
                 if answer.status != _OK:
-                    raise ServiceError(f"{self._url} answered {answer.status} to the request for its events")
+                    raise RemoteError(f"{self._url} answered {answer.status} to the request for its events")
                 yield self._happenings(answer)
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise ServiceError(f"{self._url} cannot be followed: {str(error) or type(error).__name__}") from error
+            raise RemoteError(f"{self._url} cannot be followed: {str(error) or type(error).__name__}") from error
 
     async def _happenings(self, answer: aiohttp.ClientResponse) -> AsyncIterator[Happening]:
         async for line in answer.content:
             if line.startswith(b"data:"):
                 yield msgspec.json.decode(line.removeprefix(b"data:"), type=Happening)
-        raise ServiceError(f"{self._url} ended the stream of its events")
+        raise RemoteError(f"{self._url} ended the stream of its events")
 
     async def close(self) -> None:
         """Close the connections."""

@@ -199,5 +199,5 @@ class PagerDutyEventInvalid(PagerDutyError):
         self.part = part
 
 
-class ServiceError(ReceiverError):
+class RemoteError(ReceiverError):
     """A Receiver that was asked through its API refused or did not answer."""
