@@ -7,9 +7,11 @@ import asyncio
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -20,13 +22,15 @@ from typing import IO, Any
 import aiohttp
 import psycopg
 import pytest
+from yarl import URL
 
 from receiver.model.document import Document
 from receiver.sandbox.alertmanager import Firing, delivery
 from receiver.sandbox.argo import ArgoController
 from receiver.sandbox.kubernetes import ApiServer
 from receiver.sandbox.pagerduty import EXAMPLE_KEY, PagerDutyStandIn
-from receiver.sandbox.slack import SlackMessage, SlackStandIn
+from receiver.sandbox.slack import SlackStandIn
+from receiver.sandbox.slack_room import SlackMessage
 from receiver.store.embedded import EmbeddedPostgres, scratch
 
 ROOT = Path(__file__).parents[2]
@@ -100,15 +104,20 @@ class Service:
         return self.process.returncode is None
 
     async def ask(
-        self, path: str, *, method: str = "GET", role: str | None = "viewer", body: bytes | None = None, **headers: str
+        self,
+        path: str | URL,
+        *,
+        method: str = "GET",
+        role: str | None = "viewer",
+        body: bytes | None = None,
+        **headers: str,
     ) -> Answer:
         """Ask for a path as the holder of a role's token; redirects are not followed."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         if role in self.tokens:
             given.setdefault("Authorization", f"Bearer {self.tokens[role or '']}")
-        async with self.session.request(
-            method, self.url + path, data=body, headers=given, allow_redirects=False
-        ) as answer:
+        url = self.url + path if isinstance(path, str) else path
+        async with self.session.request(method, url, data=body, headers=given, allow_redirects=False) as answer:
             return Answer(status=answer.status, headers=answer.headers, text=await answer.text())
 
     async def deliver(self, *alerts: Firing, role: str | None = "ingest") -> Answer:
@@ -169,10 +178,11 @@ class Stage:
         """Write the settings of a service that knows only this stage; *more* replaces whole branches."""
         kubeconfig = self.folder / "kubeconfig.json"
         kubeconfig.write_text(json.dumps(self.cluster.kubeconfig()), encoding="utf-8")
+        tokens = [{"name": f"the {role}", "role": role, "token": token} for role, token in self.tokens.items()]
         written = {
             "data_dir": str(self.folder / "data"),
             "database": {"url": self.database_url},
-            "auth": {"tokens": [{"name": f"the {role}", "role": role, "token": self.tokens[role]} for role in self.tokens]},
+            "auth": {"tokens": tokens},
             "kubernetes": {"kubeconfig": str(kubeconfig), "context": "sandbox", "namespaces": ["*"], "timeout": "60s"},
             "slack": {"bot_token": self.slack.token, "api_url": self.slack.url, "channel": CHANNEL},
             "pagerduty": {"routing_key": EXAMPLE_KEY, "events_url": self.pagerduty.url},
@@ -242,7 +252,7 @@ class Stage:
     async def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Ask the database."""
         async with await psycopg.AsyncConnection.connect(self.database_url, autocommit=True) as connection:
-            return await (await connection.execute(query)).fetchall()  # type: ignore[arg-type] # the tests' own words
+            return await (await connection.execute(query)).fetchall()
 
     def posts(self, about: str = "") -> list[SlackMessage]:
         """The messages of their own in Slack's channel, replies in their threads left out."""
@@ -264,9 +274,6 @@ def pycache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder that the database's own account may pass through, which pytest's are not."""
-    import shutil  # noqa: PLC0415
-    import tempfile  # noqa: PLC0415
-
     made = Path(tempfile.mkdtemp(prefix="receiver-acceptance-"))
     made.chmod(0o711)
     yield made

@@ -1,4 +1,4 @@
-"""A real Alertmanager in front of the whole service: what it delivers, over HTTP and with a token, ends where it must."""
+"""A real Alertmanager in front of the whole service: what it delivers over HTTP ends where it must."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
