@@ -227,6 +227,14 @@ class Incidents(_Part, frozen=True):
     """An incident whose alerts are resolved stays open this long, so that flapping is one story."""
 
 
+class Spool(_Part, frozen=True):
+    """Where deliveries wait on the local disk while Postgres is away."""
+
+    max_bytes: int = 1024 * 1024 * 1024
+    """Bytes on disk; full means 503. A thousand alerts are 0.6 MB, so this holds a million and a half of them: hours of
+    a bad night, and little enough for the smallest volume that one would give a service."""
+
+
 class Settings(_Part, frozen=True):
     """The whole tree."""
 
@@ -248,6 +256,7 @@ class Settings(_Part, frozen=True):
     """Null means the shipped ones, in dry run; a mapping sets the mode of shipped ones by name; text is a folder of
     `*.yaml`; a list holds playbooks in place."""
     incidents: Incidents = Incidents()
+    spool: Spool = Spool()
     mask: tuple[str, ...] = ()
     """Regular expressions of what is masked in log lines, beside the built-in ones for tokens and passwords."""
 

@@ -195,3 +195,14 @@ class Receipt:
     updated: int
     repeated: int
     resolved: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spooled:
+    """What became of a delivery, or of a body that is none, while the database was away: it is on the local disk.
+
+    Attributes:
+        key: Under which it is recorded, once, when the database is back.
+    """
+
+    key: UUID

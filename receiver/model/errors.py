@@ -64,6 +64,14 @@ class StoreUnavailable(StoreError):
     retryable = True
 
 
+class StoreCrowded(StoreUnavailable):
+    """The database answers, but cannot take this now: too much waits, or others write the same at the same time."""
+
+
+class SpoolUnavailable(StoreUnavailable):
+    """The spool on the local disk could not take a delivery: it is full, or its disk fails. Look at `data_dir`."""
+
+
 class QueryRefused(StoreError):
     """A question about the history cannot be answered as it was asked.
 
