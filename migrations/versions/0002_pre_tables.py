@@ -181,6 +181,16 @@ def upgrade() -> None:
     op.create_index(
         "incidents_look_idx", "incidents", ["look_at"], unique=False, postgresql_where=sa.text("look_at is not null")
     )
+    op.create_index(
+        "incidents_merged_into_idx",
+        "incidents",
+        ["merged_into"],
+        unique=False,
+        postgresql_where=sa.text("merged_into is not null"),
+    )
+    op.create_index(
+        "incidents_merged_key_idx", "incidents", ["key"], unique=False, postgresql_where=sa.text("state = 'merged'")
+    )
     op.create_index("incidents_open_key", "incidents", ["key"], unique=True, postgresql_where=sa.text("state = 'open'"))
     op.create_index(
         "incidents_quiet_idx", "incidents", ["quiet_since"], unique=False, postgresql_where=sa.text("state = 'open'")
@@ -197,6 +207,19 @@ def upgrade() -> None:
         sa.Column("result", JSONB(), nullable=False),
         sa.Column("error", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("run_id", "cursor", "attempt", name=op.f("journal_pkey")),
+    )
+    op.create_table(
+        "lineages",
+        sa.Column("uid", sa.Text(), nullable=False),
+        sa.Column("namespace", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("lineage", sa.Text(), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("uid", name=op.f("lineages_pkey")),
+    )
+    op.create_index(
+        "lineages_namespace_name_created_at_idx", "lineages", ["namespace", "name", "created_at"], unique=False
     )
     op.create_table(
         "outbox",

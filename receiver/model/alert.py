@@ -85,6 +85,8 @@ class Change(Enum):
     """First heard of when it was over already."""
     LATE = "late"
     """A firing that was overtaken by its own resolve; recorded, nothing reopened."""
+    OVERTAKEN = "overtaken"
+    """A resolve, recorded only after a firing that was received so long after it that the firing is believed."""
     REFIRED = "refired"
     """A firing so long after the resolve, or after a mere inference, that it is believed: firing again."""
     CONFIRMED = "confirmed"
@@ -157,15 +159,17 @@ def _first(alert: Alert, at: datetime) -> tuple[Standing, Change]:
 
 
 def _resolve(heard: Standing, alert: Alert, at: datetime) -> tuple[Standing, Change]:
-    over = replace(
-        heard,
-        status=AlertStatus.RESOLVED,
-        inferred=False,
-        ends_at=alert.ends_at,
-        resolved_seen_at=max(at, heard.resolved_seen_at or at),
-    )
+    newest = max(at, heard.resolved_seen_at or at)
+    told = replace(heard, resolved_seen_at=newest)
+    if heard.status is AlertStatus.FIRING and heard.last_seen_at - at > REFIRE_AFTER:
+        # While it fires, the newest telling is a firing. Had this resolve been recorded in its turn, that firing would
+        # have reopened what it closes; the order of recording must not decide.
+        return told, Change.OVERTAKEN
+    over = replace(told, status=AlertStatus.RESOLVED, inferred=False)
     if heard.status is AlertStatus.FIRING:
-        return replace(over, annotations=alert.annotations), Change.RESOLVED
+        return replace(over, ends_at=alert.ends_at, annotations=alert.annotations), Change.RESOLVED
+    if heard.inferred or at == newest:
+        over = replace(over, ends_at=alert.ends_at)
     return over, Change.CONFIRMED if heard.inferred else Change.REPEATED
 
 

@@ -57,6 +57,8 @@ class IncidentState(Enum):
 
     OPEN = "open"
     CLOSED = "closed"
+    MERGED = "merged"
+    """It turned out to be about the same as an older one, in which it goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,7 @@ class Incident:
         previous_id: The incident of the same key that was closed before this one opened.
         lineage: Root uid of the workflow it is about, once enrichment has bound it.
         acknowledged_by: Who took it on; empty while nobody has.
+        merged_into: The incident in which it goes on, once it turned out to be about the same workflow.
     """
 
     id: int
@@ -92,6 +95,7 @@ class Incident:
     previous_id: int | None
     lineage: str
     acknowledged_by: str
+    merged_into: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,10 @@ _EVENTS: Final = {
     Change.RESOLVED: (Kind.ALERT_RESOLVED, "{name} is resolved"),
     Change.RESOLVED_FIRST: (Kind.ALERT_RESOLVED_FIRST, "{name} was first heard of when it was resolved already"),
     Change.LATE: (Kind.ALERT_LATE, "{name}: a firing came after its own resolve; recorded, nothing reopened"),
+    Change.OVERTAKEN: (
+        Kind.ALERT_OVERTAKEN,
+        "{name}: a resolve came that a later firing had overtaken; it fires",
+    ),
     Change.REFIRED: (Kind.ALERT_REFIRED, "{name} fires again after it was resolved"),
     Change.CONFIRMED: (Kind.ALERT_CONFIRMED, "{name} is resolved; Alertmanager confirms what had been inferred"),
 }

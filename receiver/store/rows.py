@@ -90,6 +90,7 @@ def incident(row: Row) -> Incident:
         previous_id=row.previous_id,
         lineage=row.lineage,
         acknowledged_by=row.acknowledged_by,
+        merged_into=row.merged_into,
     )
 
 

@@ -210,7 +210,24 @@ class IncidentRow(Table):
         Index("incidents_quiet_idx", "quiet_since", postgresql_where=text("state = 'open'")),
         Index("incidents_look_idx", "look_at", postgresql_where=text("look_at is not null")),
         Index("incidents_lineage_idx", "lineage", postgresql_where=text("lineage <> ''")),
+        Index("incidents_merged_into_idx", "merged_into", postgresql_where=text("merged_into is not null")),
+        Index("incidents_merged_key_idx", "key", postgresql_where=text("state = 'merged'")),
     )
+
+
+class LineageRow(Table):
+    """A workflow that was looked at, and the root that it descends from: what the cluster may have forgotten since."""
+
+    __tablename__ = "lineages"
+
+    uid: Mapped[str] = mapped_column(primary_key=True)
+    namespace: Mapped[str]
+    name: Mapped[str]
+    created_at: Mapped[datetime]
+    lineage: Mapped[str]
+    seen_at: Mapped[datetime]
+
+    __table_args__ = (Index("lineages_namespace_name_created_at_idx", "namespace", "name", "created_at"),)
 
 
 class EventRow(Table):
