@@ -16,8 +16,6 @@ class Kind(Enum):
     """Do not let a run go ahead."""
     CANCEL = "cancel"
     """Stop a run, as soon as that is safe."""
-    RUN = "run"
-    """Run a playbook by hand."""
     ACKNOWLEDGE = "acknowledge"
     """Take an incident on."""
 

@@ -230,7 +230,6 @@ async def test_the_description_is_valid_and_names_every_path(site: Any) -> None:
         "/api/v1/incidents/{incident_id}/timeline",
         "/api/v1/playbooks",
         "/api/v1/playbooks/{name}",
-        "/api/v1/playbooks/{name}/runs",
         "/api/v1/remediations",
         "/api/v1/remediations/{run_id}",
         "/api/v1/remediations/{run_id}/approve",
