@@ -207,5 +207,75 @@ class PagerDutyEventInvalid(PagerDutyError):
         self.part = part
 
 
+class S3Error(ReceiverError):
+    """The S3 store refused or failed.
+
+    Args:
+        message: What happened, to which bucket and key, without any secret.
+        retryable: Whether the same request may succeed later.
+    """
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class S3Unreachable(S3Error):
+    """No answer came from the S3 store, so an object may have been written or not. Look before writing it again."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retryable=True)
+
+
+class S3Missing(S3Error):
+    """The bucket or the object is not there."""
+
+
+class S3Forbidden(S3Error):
+    """The S3 store does not know our credentials, or does not allow us this."""
+
+
+class S3Exists(S3Error):
+    """An object of that key is there already, and was left alone."""
+
+
+class S3Damaged(S3Error):
+    """What arrived is not what was sent: cut, changed, or not the object that was meant. Nothing may rely on it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retryable=True)
+
+
+class HistoryAway(ReceiverError):
+    """Old history that was asked for lies on S3 and cannot be read at the moment. What Postgres holds is not concerned."""
+
+    retryable = True
+
+
+class TiersBusy(ReceiverError):
+    """Another export or prune works on this database. Let it end, then begin again."""
+
+    retryable = True
+
+
+class AlertmanagerError(ReceiverError):
+    """Alertmanager refused a question, or what answered is no Alertmanager.
+
+    Args:
+        message: What happened, without any secret.
+        retry_after: How long it asked to wait, where it did.
+    """
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class AlertmanagerUnreachable(AlertmanagerError):
+    """No answer came from Alertmanager, or one that it cannot answer now."""
+
+    retryable = True
+
+
 class RemoteError(ReceiverError):
     """A Receiver that was asked through its API refused or did not answer."""
