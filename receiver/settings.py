@@ -6,6 +6,7 @@ whenever the file changes; neither is ever printed. Importing this module reads 
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -235,6 +236,36 @@ class Spool(_Part, frozen=True):
     a bad night, and little enough for the smallest volume that one would give a service."""
 
 
+class Archive(_Part, frozen=True):
+    """The S3 bucket for what leaves Postgres. Credentials come by boto3's own chain: environment, profile, pod."""
+
+    bucket: str | None = None
+    """Without one, nothing is exported and history stays in Postgres."""
+    region: str | None = None
+    """Null means what boto3 finds in its own configuration."""
+    endpoint_url: str | None = None
+    """Of a store that is not Amazon's."""
+    history_prefix: str = "history"
+    """Begin of the keys of exported history."""
+
+
+class Retention(_Part, frozen=True):
+    """How long things are kept in Postgres."""
+
+    webhooks: Duration = Duration(days=7)
+    """Raw deliveries: long enough to look into what was misunderstood last week. At least a day."""
+    history: Duration = Duration(days=400)
+    """Alerts and timelines: a year can be compared with the one before. Then they go, once on S3. At least a day."""
+    discard: bool = False
+    """Whether history goes by age alone, without any export."""
+
+    def __post_init__(self) -> None:
+        """Refuse what would drop what is still being written."""
+        for name, length in (("webhooks", self.webhooks), ("history", self.history)):
+            if length < timedelta(days=1):
+                raise ValueError(f"retention.{name} is at least 1d")
+
+
 class Settings(_Part, frozen=True):
     """The whole tree."""
 
@@ -257,6 +288,8 @@ class Settings(_Part, frozen=True):
     `*.yaml`; a list holds playbooks in place."""
     incidents: Incidents = Incidents()
     spool: Spool = Spool()
+    archive: Archive = Archive()
+    retention: Retention = Retention()
     mask: tuple[str, ...] = ()
     """Regular expressions of what is masked in log lines, beside the built-in ones for tokens and passwords."""
 

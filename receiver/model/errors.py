@@ -247,7 +247,7 @@ class S3Damaged(S3Error):
 
 
 class HistoryAway(ReceiverError):
-    """Old history that was asked for lies on S3 and cannot be read at the moment. What Postgres holds is not concerned."""
+    """Old history that was asked for lies on S3, and cannot be read now. What Postgres holds is not concerned."""
 
     retryable = True
 
