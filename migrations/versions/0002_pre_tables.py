@@ -339,8 +339,46 @@ def upgrade() -> None:
         sa.Column("pruned_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("fingerprint", "starts_at", name=op.f("tombstones_pkey")),
     )
+    _statistics()
     for table in PARTITIONED:
         op.execute(f"create table {table}_p_default partition of {table} default")
+
+
+def _statistics() -> None:
+    op.create_index(
+        "alerts_ends_at_idx", "alerts", ["ends_at"], unique=False, postgresql_where=sa.text("ends_at is not null")
+    )
+    op.create_index(
+        "alerts_late_idx",
+        "alerts",
+        ["first_seen_at"],
+        unique=False,
+        postgresql_where=sa.text("first_seen_at - starts_at > interval '1 day'"),
+    )
+    op.create_index(op.f("decisions_at_idx"), "decisions", ["at"], unique=False)
+    op.create_index("hours_alertname_hour_idx", "hours", ["alertname", "hour"], unique=False)
+    op.create_table(
+        "playbook_hours",
+        sa.Column("hour", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("playbook", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("hour", "playbook", "outcome", name=op.f("playbook_hours_pkey")),
+    )
+    op.create_index(
+        "incidents_closed_at_idx",
+        "incidents",
+        ["closed_at"],
+        unique=False,
+        postgresql_where=sa.text("closed_at is not null"),
+    )
+    op.create_index(
+        "runs_finished_at_idx",
+        "runs",
+        ["finished_at"],
+        unique=False,
+        postgresql_where=sa.text("finished_at is not null"),
+    )
 
 
 def downgrade() -> None:

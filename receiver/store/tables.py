@@ -136,6 +136,19 @@ class HourRow(Table):
     resolved: Mapped[int]
     firing_time: Mapped[timedelta]
 
+    __table_args__ = (Index("hours_alertname_hour_idx", "alertname", "hour"),)
+
+
+class PlaybookHourRow(Table):
+    """How often a playbook ended in one way in one hour."""
+
+    __tablename__ = "playbook_hours"
+
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    playbook: Mapped[str] = mapped_column(primary_key=True)
+    outcome: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int]
+
 
 class OccurrenceRow(Table):
     """One uninterrupted firing of one series."""
@@ -174,6 +187,12 @@ class OccurrenceRow(Table):
         Index("alerts_namespace_workflow_starts_at_id_idx", "namespace", "workflow", "starts_at", "id"),
         Index("alerts_incident_id_idx", "incident_id"),
         Index("alerts_firing_idx", "starts_at", "id", postgresql_where=text("status = 'firing'")),
+        Index("alerts_ends_at_idx", "ends_at", postgresql_where=text("ends_at is not null")),
+        Index(
+            "alerts_late_idx",
+            "first_seen_at",
+            postgresql_where=text("first_seen_at - starts_at > interval '1 day'"),
+        ),
         Index("alerts_labels_idx", "labels", postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}),
         {"postgresql_partition_by": "RANGE (starts_at)"},
     )
@@ -208,6 +227,7 @@ class IncidentRow(Table):
         Index("incidents_open_key", "key", unique=True, postgresql_where=text("state = 'open'")),
         Index("incidents_key_id_idx", "key", "id"),
         Index("incidents_quiet_idx", "quiet_since", postgresql_where=text("state = 'open'")),
+        Index("incidents_closed_at_idx", "closed_at", postgresql_where=text("closed_at is not null")),
         Index("incidents_look_idx", "look_at", postgresql_where=text("look_at is not null")),
         Index("incidents_lineage_idx", "lineage", postgresql_where=text("lineage <> ''")),
         Index("incidents_merged_into_idx", "merged_into", postgresql_where=text("merged_into is not null")),
@@ -290,7 +310,7 @@ class DecisionRow(Table):
     __tablename__ = "decisions"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    at: Mapped[datetime]
+    at: Mapped[datetime] = mapped_column(index=True)
     incident_id: Mapped[int] = mapped_column(index=True)
     alert_id: Mapped[str]
     firing: Mapped[int]
@@ -342,6 +362,7 @@ class RunRow(Table):
             postgresql_where=text("state in ('running', 'waiting') and lineage <> ''"),
         ),
         Index("runs_lineage_playbook_started_at_idx", "lineage", "playbook", "started_at"),
+        Index("runs_finished_at_idx", "finished_at", postgresql_where=text("finished_at is not null")),
         Index("runs_wake_idx", "wake_at", postgresql_where=text("state in ('running', 'waiting')")),
     )
 
