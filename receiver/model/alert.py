@@ -51,12 +51,26 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Where a delivery comes from that nobody posted: an Alertmanager was asked what it has.
+
+    Attributes:
+        at: When it was asked.
+        peer: Its address.
+    """
+
+    at: datetime
+    peer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """One webhook message of Alertmanager, parsed.
 
     Attributes:
         key: Made when it was received; whoever records it again under the same key records it once.
         body: The message byte for byte.
+        asked: Of whom and when it was asked; None for what was posted.
     """
 
     key: UUID
@@ -68,6 +82,7 @@ class Delivery:
     truncated_alerts: int
     alerts: tuple[Alert, ...]
     body: bytes
+    asked: Asked | None = None
 
 
 class Change(Enum):
@@ -88,7 +103,9 @@ class Change(Enum):
     OVERTAKEN = "overtaken"
     """A resolve, recorded only after a firing that was received so long after it that the firing is believed."""
     REFIRED = "refired"
-    """A firing so long after the resolve, or after a mere inference, that it is believed: firing again."""
+    """A firing so long after the resolve, after a mere inference, or with evidence, that it is believed."""
+    INFERRED = "inferred"
+    """Nobody said that it is over, but it is concluded."""
     CONFIRMED = "confirmed"
     """Alertmanager now says itself what had only been inferred."""
 
@@ -118,13 +135,16 @@ class Standing:
     deliveries: int
 
 
-def observe(standing: Standing | None, alert: Alert, at: datetime) -> tuple[Standing, Change]:
+def observe(
+    standing: Standing | None, alert: Alert, at: datetime, asked: Asked | None = None
+) -> tuple[Standing, Change]:
     """Say what is known of an occurrence after it was told once more.
 
     Args:
         standing: What was known before; None when this is the first telling.
         alert: What is told.
         at: When it was received.
+        asked: Of whom it was learnt, where it was not posted but asked for.
     """
     if standing is None:
         return _first(alert, at)
@@ -140,7 +160,26 @@ def observe(standing: Standing | None, alert: Alert, at: datetime) -> tuple[Stan
         if alert.annotations == standing.annotations:
             return heard, Change.REPEATED
         return replace(heard, annotations=alert.annotations), Change.REWORDED
-    return _fire_again(heard, alert, at)
+    return _fire_again(heard, alert, at, asked)
+
+
+def conclude(standing: Standing, ends_at: datetime) -> tuple[Standing, Change]:
+    """Say what is known of an occurrence after it was concluded, though nobody said so, that it is over.
+
+    Of one that is over already nothing changes: what Alertmanager says is final, and one conclusion is enough.
+    """
+    if standing.status is AlertStatus.RESOLVED:
+        return standing, Change.REPEATED
+    return replace(standing, status=AlertStatus.RESOLVED, inferred=True, ends_at=ends_at), Change.INFERRED
+
+
+def is_evidence(asked: Asked | None, resolved_seen_at: datetime | None) -> bool:
+    """Answer whether a firing proves that an occurrence was resolved too early.
+
+    It does when Alertmanager was asked after its newest resolve had been received and still had the alert: what was
+    asked before may have been true then, and what was posted may have been overtaken on its way.
+    """
+    return asked is not None and (resolved_seen_at is None or asked.at > resolved_seen_at)
 
 
 def _first(alert: Alert, at: datetime) -> tuple[Standing, Change]:
@@ -173,9 +212,10 @@ def _resolve(heard: Standing, alert: Alert, at: datetime) -> tuple[Standing, Cha
     return over, Change.CONFIRMED if heard.inferred else Change.REPEATED
 
 
-def _fire_again(heard: Standing, alert: Alert, at: datetime) -> tuple[Standing, Change]:
+def _fire_again(heard: Standing, alert: Alert, at: datetime, asked: Asked | None) -> tuple[Standing, Change]:
     resolved_at = heard.resolved_seen_at
-    if not heard.inferred and resolved_at is not None and at - resolved_at <= REFIRE_AFTER:
+    doubtful = not heard.inferred and resolved_at is not None and at - resolved_at <= REFIRE_AFTER
+    if doubtful and not is_evidence(asked, resolved_at):
         return heard, Change.LATE
     return (
         replace(heard, status=AlertStatus.FIRING, inferred=False, ends_at=None, annotations=alert.annotations),

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import Enum
 
 from receiver.model.alert import Alert, AlertStatus, Fingerprint
+from receiver.model.matcher import Matcher, all_match
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +23,21 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelNames:
-    """Which labels mean what, most telling first; the first that an alert carries with a value counts."""
+    """Which labels mean what, most telling first; the first that an alert carries with a value counts.
+
+    Attributes:
+        watchdogs: What the alerts have in common that always fire; none where there are no matchers.
+    """
 
     cluster: Sequence[str] = ("cluster",)
     namespace: Sequence[str] = ("namespace",)
     workflow: Sequence[str] = ("workflow_name", "workflow", "name")
     agent: Sequence[str] = ("agent_type", "agent")
+    watchdogs: Sequence[Matcher] = ()
+
+    def is_watchdog(self, labels: Mapping[str, str]) -> bool:
+        """Answer whether an alert always fires, so that only its silence means anything."""
+        return bool(self.watchdogs) and all_match(self.watchdogs, labels)
 
     def subject(self, labels: Mapping[str, str]) -> Subject:
         """Read what the labels are about."""

@@ -92,6 +92,8 @@ class Stories:
             _, changes = fold(before.standing if before else None, said)
             if before and before.incident_id and any(change in DELTA for change in changes):
                 ids.add(before.incident_id)
+            if not said[0].incident_key:
+                continue
             if not before or Change.REFIRED in changes:
                 joinable.add(said[0].incident_key)
             if Change.FIRED in changes or Change.REFIRED in changes:
@@ -109,7 +111,8 @@ class Stories:
             Contended: The occurrence changed since the incidents were locked, and another one is concerned.
         """
         own = self._all.get(before.incident_id) if before.incident_id else None
-        if Change.REFIRED in changes and (own is None or self._open.get(own.key) is not own):
+        joins = bool(said[0].incident_key) and Change.REFIRED in changes
+        if joins and (own is None or self._open.get(own.key) is not own):
             own = self._open.get(said[0].incident_key)
             if own is None:
                 raise Contended

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from receiver.model.alert import Alert, AlertStatus, Change, Delivery, Standing, observe
+from receiver.model.alert import Alert, AlertStatus, Asked, Change, Delivery, Standing, observe
 from receiver.model.incident import LabelNames, Subject, incident_key
 from receiver.store.database import to_json
 
@@ -22,7 +22,9 @@ class Telling:
 
     Attributes:
         delivery: Index of the delivery in its batch.
-        incident_key: Name of the story, see `receiver.model.incident.incident_key`.
+        incident_key: Name of the story, see `receiver.model.incident.incident_key`; empty where there is none to tell,
+            since the alert always fires.
+        asked: Of whom it was learnt, where it was not posted but asked for.
     """
 
     alert: Alert
@@ -32,6 +34,7 @@ class Telling:
     receiver: str
     subject: Subject
     incident_key: str
+    asked: Asked | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,7 +60,10 @@ def tellings_of(deliveries: Sequence[Delivery], names: LabelNames) -> dict[Key, 
                 group_key=delivery.group_key,
                 receiver=delivery.receiver,
                 subject=subject,
-                incident_key=incident_key(subject, delivery.group_labels),
+                incident_key=(
+                    "" if names.is_watchdog(alert.labels) else incident_key(subject, delivery.group_labels)
+                ),
+                asked=delivery.asked,
             )
             said.setdefault((alert.fingerprint, alert.starts_at), []).append(telling)
     return dict(sorted(said.items()))
@@ -66,10 +72,10 @@ def tellings_of(deliveries: Sequence[Delivery], names: LabelNames) -> dict[Key, 
 def fold(standing: Standing | None, said: Sequence[Telling]) -> tuple[Standing, list[Change]]:
     """Observe several tellings of one occurrence, one after the other."""
     first, *later = said
-    standing, change = observe(standing, first.alert, first.at)
+    standing, change = observe(standing, first.alert, first.at, first.asked)
     changes = [change]
     for telling in later:
-        standing, change = observe(standing, telling.alert, telling.at)
+        standing, change = observe(standing, telling.alert, telling.at, telling.asked)
         changes.append(change)
     return standing, changes
 
