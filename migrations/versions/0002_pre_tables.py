@@ -66,6 +66,7 @@ def upgrade() -> None:
     op.create_table(
         "dead_letters",
         sa.Column("id", sa.BigInteger(), nullable=False),
+        sa.Column("key", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("place", sa.Text(), nullable=False),
@@ -74,6 +75,7 @@ def upgrade() -> None:
         sa.Column("settled_by", sa.Text(), server_default="", nullable=False),
         sa.Column("settlement", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("dead_letters_pkey")),
+        sa.UniqueConstraint("key", name=op.f("dead_letters_key_key")),
     )
     op.create_index(op.f("dead_letters_received_at_idx"), "dead_letters", ["received_at"], unique=False)
     op.create_table(

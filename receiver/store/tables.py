@@ -69,11 +69,12 @@ class DeliveryRow(Table):
 
 
 class DeadLetterRow(Table):
-    """A body that could not be understood."""
+    """A body that could not be understood; one that came through the spool was given its `key` there."""
 
     __tablename__ = "dead_letters"
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[UUID] = mapped_column(server_default=text("gen_random_uuid()"), unique=True)
     received_at: Mapped[datetime] = mapped_column(index=True)
     reason: Mapped[str]
     place: Mapped[str]
