@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format docs environment
+.PHONY: help demo test lint format bench docs environment
 
 # A Python of this machine is used; none is downloaded behind your back.
 export UV_PYTHON_PREFERENCE := only-system
@@ -47,6 +47,9 @@ lint: environment ## Check style, format, types and the direction of imports; ch
 format: environment ## Put the code into its format, and repair what ruff can repair
 	$(RUN) ruff format
 	$(RUN) ruff check --fix
+
+bench: environment ## Measure intake and history as ratios, in one run of some minutes (ARGS="deliveries --seconds 3" for a part)
+	$(RUN) python -m tests.bench $(ARGS)
 
 docs: environment ## Check that the documentation is true: links, rooms, states, commands
 	$(RUN) pytest tests/architecture/test_docs.py

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+import uvloop
 
 from receiver import __version__
 from receiver.cli.logs import set_up_logs
@@ -66,7 +67,8 @@ def settings_of(config: Path | None) -> Settings:
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Run a command's work to its end; Ctrl-C ends it quietly."""
     try:
-        asyncio.run(work)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(work)
     except KeyboardInterrupt:
         sys.exit(130)
 

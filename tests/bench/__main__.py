@@ -1,0 +1,136 @@
+"""`make bench`: everything in one run, as ratios, on a Postgres with its default durability.
+
+The absolute figures are those of one machine at one moment. The ratios are what counts: each is between two things
+that were measured in turn.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench import intake, queries, stand
+
+console = Console(width=120)
+
+
+def deliveries(server: Any, folder: Path, seconds: float) -> dict[str, float]:
+    """Deliveries of one alert and of ten."""
+    figures: dict[str, float] = {}
+    copied = intake.copy_rate(server)
+    table = Table(title="Deliveries, 32 connections (median of 3 rounds in turn)")
+    for column in ("", "deliveries/s", "alerts/s", "p50 ms", "p99 ms", "CPU s per 1,000 alerts"):
+        table.add_column(column, justify="left" if not column else "right")
+    for alerts in (1, 10):
+        found = intake.rounds(server, folder, alerts=alerts, seconds=seconds)
+        for name, rounds in found.items():
+            middle = {key: median(getattr(one, key) for one in rounds) for key in ("rate", "p50", "p99", "cpu")}
+            figures |= {f"{name} {alerts} {key}": value for key, value in middle.items()}
+            table.add_row(
+                f"{name}, {alerts} alert{'s' * (alerts > 1)}",
+                f"{middle['rate']:,.0f}",
+                f"{middle['rate'] * alerts:,.0f}",
+                f"{middle['p50'] * 1000:.1f}",
+                f"{middle['p99'] * 1000:.1f}",
+                f"{middle['cpu']:.3f}",
+            )
+    table.add_row("COPY of the same rows", "", f"{copied:,.0f}", "", "", "")
+    console.print(table)
+    return figures | {"copy rows/s": copied}
+
+
+def history(server: Any, sizes: tuple[int, int], rounds: int) -> dict[str, float]:
+    """The listed questions at both sizes."""
+    url = stand.fresh_database(server, "bench_history")
+    found = {}
+    done = 0
+    for size in sizes:
+        console.print(f"filling up to {size:,} occurrences …")
+        took = queries.fill(url, done + 1, size, sizes[-1])
+        console.print(f"… {(size - done) / took:,.0f} rows/s with all indexes")
+        done = size
+        found[size] = queries.ask_all(url, rounds=rounds)
+    small, large = sizes
+    table = Table(title=f"First pages of 50, ms at {small:,} and {large:,} occurrences")
+    for column in ("", "p50", "p99", "p50", "p99", "p50 ratio", "p99 / p50 of a primary-key read"):
+        table.add_column(column, justify="left" if not column else "right")
+    key = _percentile(found[large]["primary key"], 50)
+    figures: dict[str, float] = {}
+    for name in found[small]:
+        at = {size: (_percentile(found[size][name], 50), _percentile(found[size][name], 99)) for size in sizes}
+        ratio, tail = at[large][0] / at[small][0], at[large][1] / key
+        figures |= {f"{name}: p50 ratio": ratio, f"{name}: p99 over key": tail}
+        table.add_row(
+            name, *(f"{value * 1000:.1f}" for size in sizes for value in at[size]), f"{ratio:.2f}", f"{tail:.1f}"
+        )
+    console.print(table)
+    return figures
+
+
+def ratios(figures: dict[str, float]) -> None:
+    """What must be reached, and what was."""
+    table = Table(title="Ratios")
+    for column in ("", "reached", "at least / at most"):
+        table.add_column(column, justify="left" if not column else "right")
+    table.add_row(
+        "durable deliveries/s of 1 alert, against the bare route",
+        f"{figures['receiver 1 rate'] / figures['bare 1 rate']:.2f}",
+        ">= 0.7",
+    )
+    table.add_row(
+        "alerts/s at 10 a delivery, against COPY",
+        f"{figures['receiver 10 rate'] * 10 / figures['copy rows/s']:.2f}",
+        ">= 0.15",
+    )
+    table.add_row(
+        "p99 of a delivery against its p50", f"{figures['receiver 1 p99'] / figures['receiver 1 p50']:.1f}", "<= 5"
+    )
+    if "burst peak MB" in figures:
+        table.add_row("peak memory of serve during the burst, MB", f"{figures['burst peak MB']:.0f}", "<= 400")
+    flat = [value for name, value in figures.items() if name.endswith("p50 ratio")]
+    tails = [value for name, value in figures.items() if name.endswith("p99 over key")]
+    if flat:
+        table.add_row("worst question, p50 of the large against the small history", f"{max(flat):.2f}", "<= 1.5")
+        table.add_row("worst question, p99 against p50 of a primary-key read", f"{max(tails):.1f}", "< 20")
+    console.print(table)
+
+
+def main() -> None:
+    """Run all parts, or those that are named."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", default=["deliveries", "burst", "history"])
+    parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of one measurement")
+    parser.add_argument("--sizes", type=int, nargs=2, default=[1_000_000, 10_000_000])
+    parser.add_argument("--rounds", type=int, default=100, help="how often each question is asked")
+    options = parser.parse_args()
+    figures: dict[str, float] = {}
+    with tempfile.TemporaryDirectory(prefix="receiver-bench-") as name, stand.postgres() as server:
+        folder = Path(name)
+        if "deliveries" in options.parts:
+            figures |= deliveries(server, folder, options.seconds)
+        if "burst" in options.parts:
+            found = intake.burst(server, folder)
+            figures |= {f"burst {key}": value for key, value in found.items()}
+            console.print(
+                "A burst of 100,000 alerts:", ", ".join(f"{key} {value:,.1f}" for key, value in found.items())
+            )
+        if "history" in options.parts:
+            figures |= history(server, tuple(options.sizes), options.rounds)
+    if "deliveries" in options.parts:
+        ratios(figures)
+    options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    console.print(f"All figures: {options.json}")
+
+
+def _percentile(values: list[float], percent: int) -> float:
+    return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]
+
+
+if __name__ == "__main__":
+    main()

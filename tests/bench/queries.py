@@ -1,0 +1,130 @@
+"""The questions that people ask of the history, at one and at ten million occurrences."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from receiver.model.alert import AlertStatus
+from receiver.model.matcher import Matcher
+from receiver.store.database import Database, Transaction
+from receiver.store.history import alerts
+from receiver.store.history.alerts import AlertFilter
+
+MONTHS = 12
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+SPAN = timedelta(days=30 * MONTHS)
+
+# Eight labels, as rules of Kubernetes have them; the values of `team` and `pod` differ in how often they occur.
+FILL = """
+insert into alerts (
+  fingerprint, starts_at, starts_at_text, status, inferred, ends_at, alertname, severity, cluster, namespace, workflow,
+  agent, labels, annotations, generator_url, group_key, receiver, first_seen_at, last_seen_at, resolved_seen_at,
+  deliveries, firings, incident_id
+)
+select
+  lpad(to_hex(n), 16, '0'), at, at::text, case when n %% 5000 = 0 then 'firing' else 'resolved' end, false,
+  at + interval '10 minutes', name, severity, '', space, flow, 'rex',
+  jsonb_build_object(
+    'alertname', name, 'severity', severity, 'namespace', space, 'workflow_name', flow, 'agent', 'rex',
+    'team', case when n %% 100000 = 7 then 'rare' when n %% 100 = 3 then 'some' else 'data' end,
+    'pod', flow || '-' || (n %% 997), 'cluster_id', 'c' || (n %% 3)
+  ),
+  jsonb_build_object('summary', 'Workflow ' || flow || ' is stuck', 'runbook_url', 'https://runbooks/' || name),
+  'http://prometheus:9090/graph', '{}:{alertname="' || name || '"}', 'receiver', at, at, at, 2, 1, null
+from (
+  select
+    n, %(now)s::timestamptz - (n * (%(span)s::interval / %(rows)s)) as at,
+    case when n %% 200000 = 11 then 'RareAlert' else 'Alert' || (n %% 40) end as name,
+    (array['critical', 'warning', 'warning', 'info'])[1 + n %% 4] as severity,
+    'ns-' || (n %% 20) as space, 'flow-' || (n %% 5000) as flow
+  from generate_series(%(first)s::bigint, %(last)s::bigint) n
+) g
+"""
+
+Ask = Callable[[Transaction], Awaitable[Any]]
+
+
+def label(text: str) -> tuple[Matcher, ...]:
+    return (Matcher.parse(text),)
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question with its name in the table."""
+
+    name: str
+    wanted: AlertFilter
+
+
+MONTH = (NOW - timedelta(days=60), NOW - timedelta(days=30))
+QUESTIONS = (
+    Question("newest", AlertFilter()),
+    Question("firing", AlertFilter(status=AlertStatus.FIRING)),
+    Question("alertname, frequent", AlertFilter(alertname="Alert7")),
+    Question("alertname, rare", AlertFilter(alertname="RareAlert")),
+    Question("namespace and workflow", AlertFilter(namespace="ns-13", workflow="flow-2013")),
+    Question("severity", AlertFilter(severity="critical")),
+    Question("label, frequent", AlertFilter(labels=label('team="data"'))),
+    Question("label, 1 %", AlertFilter(labels=label('team="some"'))),
+    Question("label, rare", AlertFilter(labels=label('team="rare"'))),
+    Question("label, absent", AlertFilter(labels=label('team="nobody"'))),
+    Question(
+        "two labels in a month",
+        AlertFilter(labels=(*label('team="some"'), *label('cluster_id="c1"')), since=MONTH[0], until=MONTH[1]),
+    ),
+)
+
+
+def fill(url: str, first: int, last: int, rows: int) -> float:
+    """Add occurrences first to last of *rows*; returns the seconds that it took."""
+    began = time.perf_counter()
+    with psycopg.connect(url, autocommit=True) as connection:
+        months = [NOW - timedelta(days=30 * back) for back in range(MONTHS + 1)]
+        for month in sorted({(at.year, at.month) for at in months}):
+            start = datetime(*month, 1, tzinfo=UTC)
+            after = datetime(start.year + start.month // 12, start.month % 12 + 1, 1, tzinfo=UTC)
+            connection.execute(
+                f"create table if not exists alerts_p_{start:%Y%m} partition of alerts "
+                f"for values from ('{start.isoformat()}') to ('{after.isoformat()}')"
+            )
+        step = 500_000
+        for begin in range(first, last + 1, step):
+            connection.execute(
+                FILL, {"now": NOW, "span": SPAN, "rows": rows, "first": begin, "last": min(begin + step - 1, last)}
+            )
+        connection.execute("vacuum analyze alerts")
+    return time.perf_counter() - began
+
+
+def ask_all(url: str, *, rounds: int) -> dict[str, list[float]]:
+    """Ask every question *rounds* times, interleaved; returns the seconds of each, and of a read by primary key."""
+    return asyncio.run(_ask_all(url, rounds))
+
+
+async def _ask_all(url: str, rounds: int) -> dict[str, list[float]]:
+    database = Database(url, connections=2)
+    await database.open()
+    times: dict[str, list[float]] = {name: [] for name in (*(one.name for one in QUESTIONS), "primary key")}
+    try:
+        async with database.transaction() as transaction:
+            newest = (await alerts.page(transaction, AlertFilter(), limit=1)).items[0]
+        for number in range(rounds + 2):
+            for question in QUESTIONS:
+                async with database.transaction() as transaction:
+                    began = time.perf_counter()
+                    await alerts.page(transaction, question.wanted, limit=50)
+                    if number > 1:  # two rounds to warm the caches
+                        times[question.name].append(time.perf_counter() - began)
+            async with database.transaction() as transaction:
+                began = time.perf_counter()
+                await alerts.get(transaction, newest.id)
+                if number > 1:
+                    times["primary key"].append(time.perf_counter() - began)
+    finally:
+        await database.close()
+    return times
