@@ -124,6 +124,8 @@ def upgrade() -> None:
         sa.Column("rows", sa.BigInteger(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("versions", sa.Text(), nullable=False),
         sa.Column("exported_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("pruned_at", sa.DateTime(timezone=True), nullable=True),
@@ -248,15 +250,6 @@ def upgrade() -> None:
         "outbox_incident_id_place_address_id_idx", "outbox", ["incident_id", "place", "address", "id"], unique=False
     )
     op.create_table(
-        "peers",
-        sa.Column("url", sa.Text(), nullable=False),
-        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("answers", sa.BigInteger(), nullable=False),
-        sa.Column("error", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("url", name=op.f("peers_pkey")),
-    )
-    op.create_table(
         "playbooks",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("version", sa.Text(), nullable=False),
@@ -342,6 +335,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("fingerprint", "starts_at", name=op.f("tombstones_pkey")),
     )
     _statistics()
+    _asking()
     for table in PARTITIONED:
         op.execute(f"create table {table}_p_default partition of {table} default")
 
@@ -380,6 +374,40 @@ def _statistics() -> None:
         ["finished_at"],
         unique=False,
         postgresql_where=sa.text("finished_at is not null"),
+    )
+
+
+def _asking() -> None:
+    op.create_table(
+        "inquiries",
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("key", sa.Uuid(), nullable=False),
+        sa.Column("late", JSONB(), nullable=False),
+        sa.Column("truncated", sa.BigInteger(), nullable=False),
+        sa.Column("tries", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("received_at", "key", name=op.f("inquiries_pkey")),
+    )
+    op.create_index(op.f("inquiries_due_at_idx"), "inquiries", ["due_at"], unique=False)
+    op.create_table(
+        "peers",
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("noticed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answers", sa.BigInteger(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("url", name=op.f("peers_pkey")),
+    )
+    op.create_table(
+        "sightings",
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("missed", sa.BigInteger(), nullable=False),
+        sa.Column("missing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("suppressed_by", JSONB(), nullable=False),
+        sa.PrimaryKeyConstraint("fingerprint", "starts_at", name=op.f("sightings_pkey")),
     )
 
 

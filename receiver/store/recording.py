@@ -57,6 +57,7 @@ class Recording:
         self._names = names
         self._stories = Stories(self._run)
         self._changes: list[list[Change]] = []
+        self._late: dict[int, list[Key]] = {}
         self._kept: AbstractSet[UUID] = frozenset()
         self._events: list[tuple[datetime, str, str, int | None, str | None, str]] = []
 
@@ -76,6 +77,7 @@ class Recording:
             inserted = await self._insert(tellings)
             await self._update({key: said for key, said in tellings.items() if key not in inserted})
             await self._follow_up(await self._stories.write())
+        await self._inquire(fresh)
         changes = dict(zip((one.key for one in fresh), self._changes, strict=True))
         return [_receipt(ids[one.key], changes.get(one.key, [])) for one in deliveries]
 
@@ -137,13 +139,36 @@ class Recording:
         """Put changes into the receipts, the story and the timeline."""
         for telling, change in zip(said, changes, strict=True):
             self._changes[telling.delivery].append(change)
+            if change is Change.LATE:
+                self._late.setdefault(telling.delivery, []).append((telling.alert.fingerprint, telling.alert.starts_at))
             if story is not None:
                 story.take(telling, change)
             if change in _EVENTS:
                 kind, sentence = _EVENTS[change]
                 text = sentence.format(name=telling.alert.labels.get("alertname") or "an alert without a name")
-                detail = to_json({"receiver": telling.receiver})
+                asked = {"peer": telling.asked.peer, "asked_at": telling.asked.at.isoformat()} if telling.asked else {}
+                detail = to_json({"receiver": telling.receiver} | asked)
                 self._events.append((telling.at, kind.value, text, story.id if story else None, alert_id, detail))
+
+    async def _inquire(self, fresh: Sequence[Delivery]) -> None:
+        """Note about which deliveries Alertmanager is to be asked; what it was asked for needs no asking."""
+        asking = [
+            (number, one)
+            for number, one in enumerate(fresh)
+            if one.asked is None and (one.truncated_alerts or number in self._late)
+        ]
+        if asking:
+            late = {number: [(name, at.isoformat()) for name, at in keys] for number, keys in self._late.items()}
+            await self._run(
+                "add_inquiries",
+                {
+                    "received_at": [one.received_at for _, one in asking],
+                    "key": [one.key for _, one in asking],
+                    "late": [to_json(late.get(number, [])) for number, _ in asking],
+                    "truncated": [one.truncated_alerts for _, one in asking],
+                    "due_at": [one.received_at for _, one in asking],
+                },
+            )
 
     async def _follow_up(self, changed: Sequence[Count]) -> None:
         """Write the timeline, and have somebody look at each incident that changed."""

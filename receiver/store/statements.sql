@@ -111,6 +111,14 @@ where i.id = c.id
 -- drop_incidents: take back stories that this very transaction began and did not need.
 delete from incidents where id = any(%(id)s::bigint[])
 
+-- add_inquiries: note the deliveries about which Alertmanager is to be asked.
+insert into inquiries (received_at, key, late, truncated, tries, due_at)
+select received_at, key, late, truncated, 0, due_at
+from unnest(
+  %(received_at)s::timestamptz[], %(key)s::uuid[], %(late)s::jsonb[], %(truncated)s::bigint[], %(due_at)s::timestamptz[]
+) as q (received_at, key, late, truncated, due_at)
+on conflict do nothing
+
 -- add_events: append lines to the timeline.
 insert into timeline (at, kind, text, incident_id, alert_id, run_id, detail)
 select at, kind, text, incident_id, alert_id, run_id, detail

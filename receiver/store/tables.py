@@ -95,18 +95,6 @@ class TombstoneRow(Table):
     pruned_at: Mapped[datetime]
 
 
-class PeerRow(Table):
-    """What we know of an Alertmanager that is asked."""
-
-    __tablename__ = "peers"
-
-    url: Mapped[str] = mapped_column(primary_key=True)
-    started_at: Mapped[datetime | None]
-    asked_at: Mapped[datetime]
-    answers: Mapped[int]
-    error: Mapped[str]
-
-
 class ExportRow(Table):
     """A month of history that lies on S3 as Parquet."""
 
@@ -119,6 +107,8 @@ class ExportRow(Table):
     rows: Mapped[int]
     size: Mapped[int]
     sha256: Mapped[str]
+    content: Mapped[str]
+    versions: Mapped[str]
     exported_at: Mapped[datetime]
     verified_at: Mapped[datetime | None]
     pruned_at: Mapped[datetime | None]
