@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from receiver.model.errors import StoreUnavailable
 from receiver.model.timeline import Event, Kind
 from receiver.pipeline.look import look
 from receiver.pipeline.rooms import Rooms
@@ -23,6 +24,8 @@ _CONCURRENCY: Final = 8
 _SWEEP_EVERY: Final = timedelta(seconds=1)
 _REAP_EVERY: Final = timedelta(seconds=5)
 _LONGEST_PAUSE: Final = timedelta(seconds=30)
+_WELL_AFTER: Final = timedelta(seconds=15)
+"""How long a part must go on until an earlier failure is forgotten: longer than one needs to find Postgres away."""
 _CLOSED_AT_ONCE: Final = 100
 
 
@@ -50,20 +53,33 @@ class Labour:
 
     async def _keep_going(self, part: str, work: Callable[[], Awaitable[None]]) -> None:
         """Do a part of the work for ever, starting it anew after any failure, more slowly each time."""
+        loop = asyncio.get_running_loop()
         failures = 0
         while True:
+            began = loop.time()
             try:
-                await work()
+                await self._go(part, work)
                 failures = 0
             except Exception as error:
                 # This loop must outlive whatever goes wrong within it: without it nobody is healed and nobody is told.
-                failures += 1
+                failures = 1 if loop.time() - began > _WELL_AFTER.total_seconds() else failures + 1
                 pause = min(timedelta(seconds=0.5 * 2 ** min(failures, 6)), _LONGEST_PAUSE)
                 self._failing[part] = str(error) or type(error).__name__
-                log.exception("work", action="part_failed", part=part, again_in=str(pause))
+                if isinstance(error, StoreUnavailable):
+                    log.warning("work", action="part_failed", part=part, again_in=str(pause), error=str(error))
+                else:
+                    log.exception("work", action="part_failed", part=part, again_in=str(pause))
                 await asyncio.sleep(pause.total_seconds() * random.uniform(0.8, 1.2))  # noqa: S311 - jitter is no secret
-            else:
-                self._failing.pop(part, None)
+
+    async def _go(self, part: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do a part once; it is well again when it ends, or has gone on for a while: jobs end only by failing."""
+        loop = asyncio.get_running_loop()
+        well = loop.call_later(_WELL_AFTER.total_seconds(), self._failing.pop, part, None)
+        try:
+            await work()
+        finally:
+            well.cancel()
+        self._failing.pop(part, None)
 
     def _every(self, pause: timedelta, work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         async def once() -> None:

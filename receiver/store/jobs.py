@@ -88,7 +88,7 @@ class Queue:
                 delete_jobs="always",
             )
         except exceptions.ConnectorException as error:
-            raise StoreUnavailable(f"the queue lost Postgres: {error}") from error
+            raise StoreUnavailable(f"the queue lost Postgres: {_reason(error)}") from error
 
     async def reap(self) -> int:
         """Give the jobs of dead workers back to the queue; returns how many."""
@@ -100,5 +100,11 @@ class Queue:
             for job in found:
                 await self._app.job_manager.retry_job(job)
         except exceptions.ConnectorException as error:
-            raise StoreUnavailable(f"the queue lost Postgres: {error}") from error
+            raise StoreUnavailable(f"the queue lost Postgres: {_reason(error)}") from error
         return len(found)
+
+
+def _reason(error: Exception) -> str:
+    """Say what the driver said: procrastinate's own errors only tell that there was one."""
+    said = str(error.__cause__ or error).strip()
+    return said.splitlines()[0] if said else type(error).__name__
