@@ -13,7 +13,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,7 +31,6 @@ from receiver.sandbox.kubernetes import ApiServer
 from receiver.sandbox.pagerduty import EXAMPLE_KEY, PagerDutyStandIn
 from receiver.sandbox.slack import SlackStandIn
 from receiver.sandbox.slack_room import SlackMessage
-from receiver.store.embedded import EmbeddedPostgres, scratch
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "taskmaster"
@@ -280,9 +279,9 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-@pytest.fixture
-async def stage(folder: Path, database_url: str, pycache: Path) -> AsyncIterator[Stage]:
-    """A stage on a fresh database. Argo's controller moves only when the test lets it."""
+@asynccontextmanager
+async def build_stage(folder: Path, database_url: str, pycache: Path) -> AsyncIterator[Stage]:
+    """Make a stage on a database; whatever was started on it is ended for sure."""
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(ApiServer())
         slack = await stack.enter_async_context(SlackStandIn())
@@ -303,10 +302,10 @@ async def stage(folder: Path, database_url: str, pycache: Path) -> AsyncIterator
 
 
 @pytest.fixture
-def own_postgres() -> Iterator[EmbeddedPostgres]:
-    """A Postgres of the test's own that forgets nothing: one to be stopped and killed."""
-    with scratch(durable=True) as server:
-        yield server
+async def stage(folder: Path, database_url: str, pycache: Path) -> AsyncIterator[Stage]:
+    """A stage on a fresh database. Argo's controller moves only when the test lets it."""
+    async with build_stage(folder, database_url, pycache) as made:
+        yield made
 
 
 def complaints(said: str) -> list[str]:
