@@ -37,19 +37,25 @@ class DoorMetrics:
             ["change"],
             registry=registry,
         )
-        for change in ("new", "updated", "repeated", "resolved"):
-            self._alerts.labels(change)
+        # Looked up once: a lookup costs as much as the rest of a delivery's bookkeeping.
+        self._changes = {change: self._alerts.labels(change) for change in ("new", "updated", "repeated", "resolved")}
+        self._answers: dict[HTTPStatus | None, Counter] = {}
         for answer in (HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE):
-            self._deliveries.labels(str(answer.value))
+            self._answer(answer)
 
     def answered(self, status: HTTPStatus | None, took: timedelta) -> None:
         """Count one delivery by its answer; None where the sender was gone."""
-        self._deliveries.labels(GONE if status is None else str(status.value)).inc()
+        (self._answers.get(status) or self._answer(status)).inc()
         self._duration.observe(took.total_seconds())
 
     def recorded(self, receipt: Receipt) -> None:
         """Count the alerts of a delivery that is durable."""
-        self._alerts.labels("new").inc(receipt.new)
-        self._alerts.labels("updated").inc(receipt.updated)
-        self._alerts.labels("repeated").inc(receipt.repeated)
-        self._alerts.labels("resolved").inc(receipt.resolved)
+        for change, counter in self._changes.items():
+            count: int = getattr(receipt, change)
+            if count:
+                counter.inc(count)
+
+    def _answer(self, status: HTTPStatus | None) -> Counter:
+        counter = self._deliveries.labels(GONE if status is None else str(status.value))
+        self._answers[status] = counter
+        return counter

@@ -1,0 +1,21 @@
+"""The short way for deliveries: straight to the door, without what a page needs and a delivery does not."""
+
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from receiver.web.description import WEBHOOK_PATH
+
+
+def with_short_way(app: ASGIApp, door: ASGIApp) -> ASGIApp:
+    """Let POSTs to the webhook's own path go straight to the door, and everything else to the application.
+
+    The application has the same door mounted, for other methods and spellings, and describes it. What the short way
+    leaves out is routing and middleware, which cost more than reading the delivery; the door looks at callers itself.
+    """
+
+    async def lead(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == WEBHOOK_PATH and scope["method"] == "POST":
+            await door(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return lead
