@@ -13,7 +13,7 @@ def with_short_way(app: ASGIApp, door: ASGIApp) -> ASGIApp:
     """
 
     async def lead(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == WEBHOOK_PATH and scope["method"] == "POST":
+        if scope.get("method") == "POST" and scope["path"] == WEBHOOK_PATH:
             await door(scope, receive, send)
         else:
             await app(scope, receive, send)
