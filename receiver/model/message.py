@@ -63,8 +63,6 @@ class MessageState(Enum):
     """Refused for good, or tried for a day in vain; a person may replay it."""
     SUPERSEDED = "superseded"
     """An update that a later one overtook before it was sent."""
-    SHADOWED = "shadowed"
-    """Decided and recorded, not sent: the service runs in shadow mode."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

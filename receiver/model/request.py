@@ -16,8 +16,6 @@ class Kind(Enum):
     """Do not let a run go ahead."""
     CANCEL = "cancel"
     """Stop a run, as soon as that is safe."""
-    ACKNOWLEDGE = "acknowledge"
-    """Take an incident on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

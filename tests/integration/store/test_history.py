@@ -198,7 +198,7 @@ async def test_a_request_stays_open_until_its_first_answer(database: Database) -
     async with database.transaction() as tx:
         first = await requests.ask(tx, Kind.APPROVE, 5, asked_by="ann", detail={"note": "go \0"})
         second = await requests.ask(tx, Kind.CANCEL, 5, asked_by="bob")
-        await requests.ask(tx, Kind.ACKNOWLEDGE, None, asked_by="bob")
+        await requests.ask(tx, Kind.REJECT, 6, asked_by="bob")
         before = await requests.open_for_run(tx, 5)
         answers = [await requests.answer(tx, first, "done"), await requests.answer(tx, first, "again")]
         after = await requests.open_for_run(tx, 5)
