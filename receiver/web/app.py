@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from receiver.store.database import Database
 from receiver.web import front, headers, problems
 from receiver.web.access import OPEN, guard
-from receiver.web.api import alerts, decisions, incidents, messages, playbooks, remediations, stream
+from receiver.web.api import alerts, decisions, incidents, messages, playbooks, remediations, stats, stream
 from receiver.web.api.asking import Wake
 from receiver.web.description import WEBHOOK_PATH, describe, schema
 from receiver.web.feed import Feed
@@ -76,7 +76,7 @@ def make_app(
 
 
 def _api() -> Router:
-    rooms = (alerts, incidents, playbooks, remediations, decisions, messages, stream)
+    rooms = (alerts, incidents, playbooks, remediations, decisions, messages, stats, stream)
     return Router("/api/v1", route_handlers=[room.ROUTER for room in rooms])
 
 

@@ -32,6 +32,7 @@ from receiver.store.tables import (
     MessageRow,
     OccurrenceRow,
     PlaybookRow,
+    RequestRow,
     RunRow,
     Table,
 )
@@ -140,6 +141,15 @@ class Records:
             "error": "", "answer": {},
         }  # fmt: skip
         (made,) = await self.insert(MessageRow, row | given)
+        return int(made.id)
+
+    async def request(self, **given: Any) -> int:
+        """Insert one request; returns its number."""
+        row = {
+            "at": NOW, "kind": "approve", "run_id": None, "asked_by": "ann", "detail": {}, "answered_at": None,
+            "answer": "",
+        }  # fmt: skip
+        (made,) = await self.insert(RequestRow, row | given)
         return int(made.id)
 
     async def playbook(self, **given: Any) -> None:
