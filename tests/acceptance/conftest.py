@@ -6,6 +6,7 @@ What it talks to are the stand-ins of the sandbox, in the test's own loop, and a
 import asyncio
 import json
 import os
+import pwd
 import secrets
 import shutil
 import signal
@@ -36,6 +37,9 @@ ROOT = Path(__file__).parents[2]
 NAMESPACE = "taskmaster"
 CHANNEL = "#taskmaster-alerts"
 WEBHOOK = "/api/v1/webhooks/alertmanager"
+
+PATIENCE = aiohttp.ClientTimeout(total=60)
+"""With one answer; a service that does not answer at all is a failure of its own."""
 
 PLAYBOOK = """
 name: restart-stuck-workflow
@@ -196,7 +200,9 @@ class Stage:
         await service.ready()
         return service
 
-    async def start(self, command: str, *arguments: str, settings: Mapping[str, Any] | None = None) -> Service:
+    async def start(
+        self, command: str, *arguments: str, settings: Mapping[str, Any] | None = None, user: str | None = None
+    ) -> Service:
         """Start a command with these settings, on a port of its own."""
         port = free_port()
         given = list(arguments)
@@ -205,9 +211,9 @@ class Stage:
             told = {**settings, "server": {"port": port, **settings.get("server", {})}}
             file.write_text(json.dumps(told, indent=1), encoding="utf-8")
             given += ["--config", str(file)]
-        return await self.launch([sys.executable, "-m", "receiver", command, *given], port=port)
+        return await self.launch([sys.executable, "-m", "receiver", command, *given], port=port, user=user)
 
-    async def launch(self, command: list[str], *, port: int) -> Service:
+    async def launch(self, command: list[str], *, port: int, user: str | None = None) -> Service:
         """Start a process in a group of its own, away from our environment and from our folder."""
         output = (self.folder / f"output-{len(self.services)}.txt").open("wb")
         process = await asyncio.create_subprocess_exec(
@@ -218,6 +224,9 @@ class Stage:
             cwd=self.folder,
             env=self.environment(),
             start_new_session=True,
+            user=user,
+            group=pwd.getpwnam(user).pw_gid if user else None,
+            extra_groups=[] if user else None,
         )
         url = f"http://127.0.0.1:{port}"
         service = Service(process=process, output=output, url=url, session=self.session, tokens=self.tokens)
@@ -286,7 +295,7 @@ async def build_stage(folder: Path, database_url: str, pycache: Path) -> AsyncIt
         cluster = await stack.enter_async_context(ApiServer())
         slack = await stack.enter_async_context(SlackStandIn())
         pagerduty = await stack.enter_async_context(PagerDutyStandIn())
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        session = await stack.enter_async_context(aiohttp.ClientSession(timeout=PATIENCE))
         made = Stage(
             folder=folder,
             database_url=database_url,
