@@ -1,11 +1,14 @@
 """One typed tree of settings. Read once, by the command line, and handed down in parts.
 
+Here belongs what somebody may want to set, and nothing that is done with it; every room above may come in.
+
 Each field says its unit and why its default is what it is. A secret `x` has a sibling `x_file`, which is read again
 whenever the file changes; neither is ever printed. Importing this module reads nothing.
 """
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,79 +22,15 @@ from receiver.model.errors import DocumentError, SettingsError
 from receiver.model.incident import LabelNames
 from receiver.model.matcher import Matcher
 from receiver.model.remediation import Mode
+from receiver.settings.asking import Alertmanager, Watchdog
+from receiver.settings.part import Hidden, Part, Secret
+
+__all__ = ["Hidden", "Secret"]
 
 ENVIRONMENT_PREFIX: Final = "RECEIVER_"
 
 
-class Hidden(str):
-    """Text that never shows itself: not in a repr, a log line, an error or a page."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
-
-    def __str__(self) -> str:
-        return "***"
-
-    def reveal(self) -> str:
-        """Give the text to whoever sends it to its own place."""
-        return str.__str__(self)
-
-
-class Secret:
-    """A secret that is given in place or kept in a file.
-
-    Args:
-        value: The secret itself, or None.
-        file: A file whose first line it is; read again when the file's modification time changes.
-        name: The setting's name, for errors.
-    """
-
-    def __init__(self, value: Hidden | None, file: str | None, *, name: str) -> None:
-        self._value = value
-        self._file = Path(file) if file else None
-        self._name = name
-        self._read_at: tuple[int, int] | None = None
-
-    @property
-    def given(self) -> bool:
-        """Whether the configuration names it at all."""
-        return self._value is not None or self._file is not None
-
-    def reveal(self) -> str:
-        """Read the secret.
-
-        Raises:
-            SettingsError: It is not configured, or its file cannot be read or is empty.
-        """
-        if self._file is not None:
-            self._reread(self._file)
-        if self._value is None:
-            raise SettingsError(f"{self._name} is not configured: set {self._name} or {self._name}_file")
-        return self._value.reveal()
-
-    def _reread(self, file: Path) -> None:
-        try:
-            stat = file.stat()
-            if self._read_at == (stat.st_mtime_ns, stat.st_size):
-                return
-            text = file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{self._name}_file: {file} cannot be read: {error}") from error
-        if not text:
-            raise SettingsError(f"{self._name}_file: {file} is empty; it must hold the secret on one line")
-        self._value, self._read_at = Hidden(text), (stat.st_mtime_ns, stat.st_size)
-
-    def __repr__(self) -> str:
-        return f"Secret({self._name})"
-
-
-class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A branch of the tree."""
-
-
-class Database(_Part, frozen=True):
+class Database(Part, frozen=True):
     """Where everything is kept."""
 
     url: Hidden | None = None
@@ -108,7 +47,7 @@ class Database(_Part, frozen=True):
         return Secret(self.url, self.url_file, name="database.url")
 
 
-class Server(_Part, frozen=True):
+class Server(Part, frozen=True):
     """Where the service listens."""
 
     host: str = "127.0.0.1"
@@ -120,7 +59,7 @@ class Server(_Part, frozen=True):
     """Bytes of one delivery. A thousand alerts are 0.6 MB; a body over the limit is 413, which is not tried again."""
 
 
-class Token(_Part, frozen=True):
+class Token(Part, frozen=True):
     """Who may knock, and as what."""
 
     name: str
@@ -134,14 +73,14 @@ class Token(_Part, frozen=True):
         return Secret(self.token, self.token_file, name=f"auth.tokens[{self.name}].token")
 
 
-class Auth(_Part, frozen=True):
+class Auth(Part, frozen=True):
     """Who may do what."""
 
     tokens: tuple[Token, ...] = ()
     """Without any, the service answers on loopback only."""
 
 
-class Kubernetes(_Part, frozen=True):
+class Kubernetes(Part, frozen=True):
     """The cluster whose workflows are looked after."""
 
     kubeconfig: str | None = None
@@ -158,7 +97,7 @@ class Kubernetes(_Part, frozen=True):
         return "*" in self.namespaces or namespace in self.namespaces
 
 
-class WorkflowLabels(_Part, frozen=True):
+class WorkflowLabels(Part, frozen=True):
     """Which labels of an alert mean what; the first that is there counts."""
 
     cluster: tuple[str, ...] = ("cluster",)
@@ -172,14 +111,14 @@ class WorkflowLabels(_Part, frozen=True):
         return LabelNames(cluster=self.cluster, namespace=self.namespace, workflow=self.workflow, agent=self.agent)
 
 
-class Argo(_Part, frozen=True):
+class Argo(Part, frozen=True):
     """Argo's own addresses."""
 
     ui_url: str | None = None
     """Base of Argo's web page, for links."""
 
 
-class Slack(_Part, frozen=True):
+class Slack(Part, frozen=True):
     """Where people talk."""
 
     bot_token: Hidden | None = None
@@ -194,7 +133,7 @@ class Slack(_Part, frozen=True):
         return Secret(self.bot_token, self.bot_token_file, name="slack.bot_token")
 
 
-class PagerDuty(_Part, frozen=True):
+class PagerDuty(Part, frozen=True):
     """Where people are woken."""
 
     routing_key: Hidden | None = None
@@ -208,27 +147,29 @@ class PagerDuty(_Part, frozen=True):
         return Secret(self.routing_key, self.routing_key_file, name="pagerduty.routing_key")
 
 
-class Route(_Part, frozen=True):
+class Route(Part, frozen=True):
     """Who is told about which incidents; the first route that matches wins."""
 
     matchers: tuple[Matcher, ...]
     to: tuple[Literal["slack", "pagerduty"], ...]
 
 
-class PlaybookMode(_Part, frozen=True):
+class PlaybookMode(Part, frozen=True):
     """How far one shipped playbook may go here; going live is one word."""
 
     mode: Mode
 
 
-class Incidents(_Part, frozen=True):
+class Incidents(Part, frozen=True):
     """How alerts become stories."""
 
     linger: Duration = Duration(minutes=5)
     """An incident whose alerts are resolved stays open this long, so that flapping is one story."""
+    ended_with_workflow: tuple[str, ...] = ("WorkflowStuckDetection", "WorkflowPodStuck", "WorkflowSuspendedTooLong")
+    """Alerts that cannot be true of a finished workflow: they are taken for over when theirs has finished."""
 
 
-class Spool(_Part, frozen=True):
+class Spool(Part, frozen=True):
     """Where deliveries wait on the local disk while Postgres is away."""
 
     max_bytes: int = 1024 * 1024 * 1024
@@ -236,7 +177,7 @@ class Spool(_Part, frozen=True):
     a bad night, and little enough for the smallest volume that one would give a service."""
 
 
-class Archive(_Part, frozen=True):
+class Archive(Part, frozen=True):
     """The S3 bucket for what leaves Postgres. Credentials come by boto3's own chain: environment, profile, pod."""
 
     bucket: str | None = None
@@ -249,7 +190,7 @@ class Archive(_Part, frozen=True):
     """Begin of the keys of exported history."""
 
 
-class Retention(_Part, frozen=True):
+class Retention(Part, frozen=True):
     """How long things are kept in Postgres."""
 
     webhooks: Duration = Duration(days=7)
@@ -266,7 +207,7 @@ class Retention(_Part, frozen=True):
                 raise ValueError(f"retention.{name} is at least 1d")
 
 
-class Settings(_Part, frozen=True):
+class Settings(Part, frozen=True):
     """The whole tree."""
 
     data_dir: str = ".receiver"
@@ -287,11 +228,19 @@ class Settings(_Part, frozen=True):
     """Null means the shipped ones, in dry run; a mapping sets the mode of shipped ones by name; text is a folder of
     `*.yaml`; a list holds playbooks in place."""
     incidents: Incidents = Incidents()
+    alertmanager: Alertmanager = Alertmanager()
+    watchdog: Watchdog | None = None
+    """Null means that the silence of `Watchdog` alarms nobody, and that it is recorded without an incident."""
     spool: Spool = Spool()
     archive: Archive = Archive()
     retention: Retention = Retention()
     mask: tuple[str, ...] = ()
     """Regular expressions of what is masked in log lines, beside the built-in ones for tokens and passwords."""
+
+    @property
+    def names(self) -> LabelNames:
+        """Which labels mean what, and which alerts always fire."""
+        return replace(self.workflow_labels.names, watchdogs=(self.watchdog or Watchdog()).matchers)
 
 
 def read_settings(file: Path | None, environment: Mapping[str, str]) -> Settings:
