@@ -1,0 +1,32 @@
+"""Work that any replica may do and only one does at a time: whoever comes while it is done goes away again."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import Enum
+
+from sqlalchemy import func, select
+
+from receiver.store.database import Database
+
+
+class Turn(Enum):
+    """What is done alone; the value is the advisory lock of it, ended by Postgres with the session that holds it."""
+
+    RECONCILE = 7_215_004_821
+    """Asking all Alertmanagers what they have."""
+    WATCHDOG = 7_215_004_822
+    """Looking whether what always fires was heard."""
+
+
+@asynccontextmanager
+async def alone(database: Database, turn: Turn) -> AsyncIterator[bool]:
+    """Say whether it is our turn; while the block lasts, it is nobody else's.
+
+    One connection is held meanwhile, whose transaction does nothing else.
+
+    Raises:
+        StoreUnavailable: The database does not answer.
+    """
+    async with database.transaction() as transaction:
+        taken = await transaction.execute(select(func.pg_try_advisory_xact_lock(turn.value)))
+        yield bool(taken.scalar())
