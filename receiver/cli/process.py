@@ -14,24 +14,22 @@ import typer
 import uvicorn
 from litestar import Litestar
 from msgspec.structs import replace
-from prometheus_client import CollectorRegistry
 
+from receiver.cli.entrance import Entrance, open_entrance
 from receiver.cli.wiring import database_url, open_database, open_rooms
 from receiver.model.errors import SettingsError, StoreError
 from receiver.pipeline.labour import Labour
 from receiver.pipeline.rooms import Rooms, say_on_console
 from receiver.settings import Hidden, Settings, Token, check_exposure
-from receiver.store import catalogue, deadletters, runs
+from receiver.store import catalogue, runs
 from receiver.store.database import Transaction
-from receiver.store.intake import Intake
 from receiver.store.jobs import Job
 from receiver.store.migrate import is_behind, migrate as migrate_database, revision_of
 from receiver.upkeep.calendar import keep_calendar
 from receiver.web.app import make_app
 from receiver.web.feed import Feed
-from receiver.web.health import Check, Condition, State
+from receiver.web.health import SPOOL, Check, Condition, State
 from receiver.webhook.access import Access, Keys
-from receiver.webhook.metrics import DoorMetrics
 from receiver.webhook.route import Door
 
 log = structlog.get_logger()
@@ -84,24 +82,24 @@ async def running(settings: Settings, *, say: Callable[[str], None] = say_on_con
         database = await stack.enter_async_context(open_database(settings, url))
         rooms = await stack.enter_async_context(open_rooms(settings, database, say=say))
         labour = Labour(rooms)
-        intake = Intake(database, rooms.queue, settings.workflow_labels.names)
-        stack.push_async_callback(intake.close)
+        entrance = await stack.enter_async_context(open_entrance(settings, rooms))
         feed = Feed(database)
-        app = _app(settings, rooms, labour, intake, feed)
+        app = _app(settings, rooms, labour, entrance, feed)
+        drain = entrance.drain
+        await stack.enter_async_context(_background("drain", lambda: labour.keep_going("drain", drain.step)))
         await stack.enter_async_context(_background("worker", _behind_the_door(settings, url, rooms, labour)))
         await stack.enter_async_context(_serving(app, listener, feed))
         yield f"http://{settings.server.host}:{listener.getsockname()[1]}"
 
 
-def _app(settings: Settings, rooms: Rooms, labour: Labour, intake: Intake, feed: Feed) -> Litestar:
-    registry = CollectorRegistry()
+def _app(settings: Settings, rooms: Rooms, labour: Labour, entrance: Entrance, feed: Feed) -> Litestar:
     access = _access(settings)
     door = Door(
         access=access,
         body_limit=settings.server.body_limit,
-        record=intake.record,
-        keep=lambda body, error, at: deadletters.keep(rooms.database, body, error, at),
-        metrics=DoorMetrics(registry),
+        record=entrance.reception.record,
+        keep=entrance.reception.keep,
+        metrics=entrance.counts,
         now=rooms.now,
     )
 
@@ -117,8 +115,8 @@ def _app(settings: Settings, rooms: Rooms, labour: Labour, intake: Intake, feed:
         door=door,
         wake=wake,
         feed=feed,
-        registry=registry,
-        checks=_checks(rooms, labour),
+        registry=entrance.registry,
+        checks={SPOOL: entrance.look, **_checks(rooms, labour)},
     )
 
 
@@ -133,7 +131,7 @@ def _access(settings: Settings) -> Access:
 
 
 def _checks(rooms: Rooms, labour: Labour) -> dict[str, Check]:
-    """Say what `/readyz` tells beside the database; none of it decides about readiness."""
+    """Say what `/readyz` tells beside database and spool; none of it decides about readiness."""
 
     async def worker() -> Condition:
         return Condition(state=State.DEGRADED if labour.trouble else State.OK, text=labour.trouble)

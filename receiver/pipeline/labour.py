@@ -47,11 +47,11 @@ class Labour:
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._keep_going("jobs", self._jobs))
-            group.create_task(self._keep_going("sweep", self._every(_SWEEP_EVERY, self._sweep)))
-            group.create_task(self._keep_going("reaper", self._every(_REAP_EVERY, self._reap)))
+            group.create_task(self.keep_going("jobs", self._jobs))
+            group.create_task(self.keep_going("sweep", self._every(_SWEEP_EVERY, self._sweep)))
+            group.create_task(self.keep_going("reaper", self._every(_REAP_EVERY, self._reap)))
 
-    async def _keep_going(self, part: str, work: Callable[[], Awaitable[None]]) -> None:
+    async def keep_going(self, part: str, work: Callable[[], Awaitable[None]]) -> None:
         """Do a part of the work for ever, starting it anew after any failure, more slowly each time."""
         loop = asyncio.get_running_loop()
         failures = 0

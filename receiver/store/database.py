@@ -1,11 +1,12 @@
 """One pool of connections, shared by SQLAlchemy, by the named statements and by the queue."""
 
+import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg.types.json import set_json_dumps
@@ -23,6 +24,20 @@ Pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
 
 _PATIENCE: Final = timedelta(seconds=5)
 """How long to wait for a connection: Alertmanager waits longer, a person does not."""
+
+_AGAIN: Final = timedelta(seconds=1)
+"""How long the pool tries for one connection by itself. It waits longer after each failure, minutes in the end, so it
+had better give up soon: whoever next asks for a connection makes it try again at once."""
+
+_LOST: Final = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+}
+"""After how long a server that vanished without a word is taken for gone, in seconds and (the second) milliseconds;
+https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS. Without it that takes two hours."""
 
 _NO_SCHEMA: Final = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction)
 """What a server says whose schema is older than this code: it may be newer a moment later."""
@@ -45,9 +60,10 @@ class Database:
             max_size=connections,
             open=False,
             timeout=_PATIENCE.total_seconds(),
+            reconnect_timeout=_AGAIN.total_seconds(),
             close_returns=True,
             configure=_write_clean_json,
-            kwargs={"connect_timeout": 5, "options": "-c timezone=UTC", "application_name": "receiver"},
+            kwargs={**_LOST, "options": "-c timezone=UTC", "application_name": "receiver"},
         )
         self._engine: AsyncEngine = create_async_engine(
             "postgresql+psycopg://",
@@ -77,6 +93,10 @@ class Database:
             async with self._engine.begin() as transaction:
                 yield transaction
 
+    async def renew(self) -> None:
+        """Trust no connection that was there before: idle ones are closed, those in use when they come back."""
+        await self.pool.drain()
+
     async def ping(self) -> None:
         """Ask the server for an answer.
 
@@ -86,6 +106,44 @@ class Database:
         with translated():
             async with self.pool.connection() as connection:
                 await connection.execute("select 1")
+
+
+_Result = TypeVar("_Result")
+_given_up: set[asyncio.Task[Any]] = set()
+
+
+async def within(limit: timedelta, work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Do work in the database, and wait for it no longer than a limit, whatever the server does.
+
+    A server that hangs holds up the cancelling of a statement too, for ten seconds and more; here nobody waits for that
+    end either. The connection is closed when it comes.
+
+    Raises:
+        StoreUnavailable: The time is over; whether the work takes effect all the same, nobody knows.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=limit.total_seconds())
+    except asyncio.CancelledError:
+        _give_up(task)
+        raise
+    if not done:
+        _give_up(task)
+        raise StoreUnavailable(f"Postgres did not answer within {limit.total_seconds():.0f} s")
+    return task.result()
+
+
+def _give_up(task: asyncio.Task[Any]) -> None:
+    _given_up.add(task)
+    task.add_done_callback(_forget)
+    task.cancel()
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    """Take note of how work ended that nobody waits for: it was reported as given up already."""
+    _given_up.discard(task)
+    if not task.cancelled():
+        task.exception()
 
 
 class translated:  # noqa: N801 - reads as a word of its with-statement

@@ -6,15 +6,16 @@ themselves, and a lone delivery waits for nothing.
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
 import psycopg
 
 from receiver.model.alert import Delivery, Receipt
-from receiver.model.errors import StoreError, StoreUnavailable
+from receiver.model.errors import StoreCrowded, StoreError
 from receiver.model.incident import LabelNames
-from receiver.store.database import Database, translated
+from receiver.store.database import Database, translated, within
 from receiver.store.jobs import Queue
 from receiver.store.recording import Recording
 from receiver.store.stories import Contended
@@ -23,8 +24,10 @@ _BATCH: Final = 500
 """Alerts in one transaction; more would only make those who wait in front of it wait longer."""
 _WAITING: Final = 2_000
 """Deliveries that may wait at once; beyond, the sender is asked to come again."""
-_LIMIT: Final = timedelta(seconds=10)
+_LIMIT: Final = timedelta(seconds=5)
 """Longest time of one transaction: a Postgres that hangs is as good as away."""
+_LIMIT_PER_ALERT: Final = timedelta(milliseconds=1)
+"""What each alert adds to it: ten times what it takes, so that the largest delivery is never taken for an outage."""
 _TRIES: Final = 4
 """How often a batch that lost a race against another replica is tried again."""
 
@@ -47,7 +50,7 @@ class Intake:
             StoreError: Postgres refuses just this delivery.
         """
         if len(self._waiting) >= _WAITING:
-            raise StoreUnavailable(f"{_WAITING} deliveries wait to be written already")
+            raise StoreCrowded(f"{_WAITING} deliveries wait to be written already")
         answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._waiting.append((delivery, answer))
         if self._writer is None or self._writer.done():
@@ -70,13 +73,17 @@ class Intake:
 
     async def _answer(self, batch: list[tuple[Delivery, asyncio.Future[Receipt]]]) -> None:
         try:
-            receipts = await self._commit([delivery for delivery, _ in batch])
+            receipts = await self.commit([delivery for delivery, _ in batch])
         except StoreError as error:
             if len(batch) > 1 and not error.retryable:
                 # One delivery that Postgres refuses must not take its neighbours with it.
                 for one in batch:
                     await self._answer([one])
                 return
+            if error.retryable and not isinstance(error, StoreCrowded):
+                # Postgres is away: those behind would wait as long only to hear the same.
+                batch = [*batch, *self._waiting]
+                self._waiting.clear()
             for _, answer in batch:
                 if not answer.done():
                     answer.set_exception(error)
@@ -85,19 +92,27 @@ class Intake:
                 if not answer.done():
                     answer.set_result(receipt)
 
-    async def _commit(self, deliveries: list[Delivery]) -> list[Receipt]:
+    async def commit(self, deliveries: Sequence[Delivery], *, limit: timedelta = _LIMIT) -> list[Receipt]:
+        """Record deliveries in one transaction of their own, at once.
+
+        Args:
+            deliveries: What is recorded; those whose keys are known are recorded already.
+            limit: Time for one try, beside what their number adds.
+
+        Raises:
+            StoreUnavailable: They could not be recorded, or nobody knows.
+            StoreError: Postgres refuses them.
+        """
+        limit += _LIMIT_PER_ALERT * sum(len(one.alerts) for one in deliveries)
         for _ in range(_TRIES):
             try:
-                async with asyncio.timeout(_LIMIT.total_seconds()):
-                    with translated():
-                        return await self._transact(deliveries)
+                with translated():
+                    return await within(limit, self._transact(deliveries))
             except Contended:
                 continue
-            except TimeoutError as error:
-                raise StoreUnavailable(f"Postgres did not commit within {_LIMIT.total_seconds():.0f} s") from error
-        raise StoreUnavailable("the same alerts were written by others at the same time, again and again")
+        raise StoreCrowded("the same alerts were written by others at the same time, again and again")
 
-    async def _transact(self, deliveries: list[Delivery]) -> list[Receipt]:
+    async def _transact(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
         async with self._database.pool.connection() as connection:
             try:
                 async with connection.transaction():

@@ -11,6 +11,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import (
     Components,
+    OpenAPIFormat,
     OpenAPIMediaType,
     OpenAPIResponse,
     OpenAPIType,
@@ -107,7 +108,17 @@ def _webhook() -> PathItem:
         required=["webhook_id", "alerts"],
         properties={"webhook_id": Schema(type=OpenAPIType.INTEGER), "alerts": numbers},
     )
-    answers = {"200": _answer("The delivery is durable.", "application/json", receipt)}
+    spooled = Schema(
+        type=OpenAPIType.OBJECT,
+        description="While Postgres is away: it is on the local disk, and is recorded later under this key.",
+        required=["webhook_id", "spooled"],
+        properties={
+            "webhook_id": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID),
+            "spooled": Schema(type=OpenAPIType.BOOLEAN, const=True),
+        },
+    )
+    durable = Schema(one_of=[receipt, spooled])
+    answers = {"200": _answer("The delivery is durable.", "application/json", durable)}
     answers |= {str(status.value): _answer(text, PROBLEM_TYPE, _problem()) for status, text in _REFUSALS.items()}
     operation = Operation(
         tags=["webhook"],

@@ -1,7 +1,8 @@
 """`/healthz`: alive. `/readyz`: able to make a delivery durable, with everything else that is worth knowing beside it.
 
-The status of `/readyz` follows durability alone: a Service must not lose its pods because Slack is away. Both are open
-to everybody, so what they say names no host and no secret.
+The status of `/readyz` follows durability alone, in the database or in the spool: a Service must not lose its pods
+because Slack is away, and least of all because Postgres is. Both are open to everybody, so what they say names no host
+and no secret.
 """
 
 import asyncio
@@ -17,12 +18,15 @@ from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 from msgspec import Meta, Struct
 
 from receiver.model.errors import ReceiverError, StoreError
-from receiver.store.database import Database
+from receiver.store.database import Database, within
 from receiver.store.migrate import is_behind, revision_of
 from receiver.web.access import OPEN
 
 PATIENCE: Final = timedelta(seconds=2)
 """With which each check is waited for; a probe of Kubernetes waits no longer."""
+
+SPOOL: Final = "spool"
+"""The check that says whether the local disk could take a delivery."""
 
 _log = structlog.get_logger(__name__)
 
@@ -65,7 +69,7 @@ class Health:
     """Looks how things are.
 
     Args:
-        database: Whether it answers decides about readiness.
+        database: Whether it answers decides about readiness, unless the check `spool` is well.
         checks: What else is looked at, by name.
     """
 
@@ -80,15 +84,16 @@ class Health:
         everything = durable | dict(self._checks)
         found = await asyncio.gather(*(_condition(name, check) for name, check in everything.items()))
         checks = dict(zip(everything, found, strict=True))
-        return Readiness(ready=all(checks[name].state is State.OK for name in durable), checks=checks)
+        recorded = all(checks[name].state is State.OK for name in durable)
+        spooled = SPOOL in checks and checks[SPOOL].state is State.OK
+        return Readiness(ready=recorded or spooled, checks=checks)
 
     async def _answers(self) -> Condition:
-        await self._database.ping()
+        await within(PATIENCE, self._database.ping())
         return Condition(state=State.OK)
 
     async def _migrated(self) -> Condition:
-        async with self._database.transaction() as tx:
-            revision = await revision_of(tx)
+        revision = await within(PATIENCE, self._revision())
         if revision is None:
             return Condition(state=State.DEGRADED, text="the schema is not there yet; `receiver migrate` makes it")
         if revision != self._current:
@@ -98,6 +103,10 @@ class Health:
                 )
             self._current = revision
         return Condition(state=State.OK, text=f"revision {revision}")
+
+    async def _revision(self) -> str | None:
+        async with self._database.transaction() as tx:
+            return await revision_of(tx)
 
 
 async def _condition(name: str, check: Check) -> Condition:

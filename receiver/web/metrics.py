@@ -13,7 +13,7 @@ import structlog
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
@@ -23,12 +23,16 @@ from prometheus_client.registry import Collector
 from receiver.model.errors import StoreError
 from receiver.model.message import Place
 from receiver.model.remediation import RunState
-from receiver.store.database import Database
+from receiver.store.database import Database, within
 from receiver.store.history.counts import Counts, count_open
+from receiver.store.spool import Figures
 from receiver.web.access import OPEN
 
 FRESH: Final = timedelta(seconds=5)
 """For which the numbers of the database are shown again."""
+
+PATIENCE: Final = timedelta(seconds=3)
+"""With which the database is waited for; Prometheus gives up after ten seconds."""
 
 _log = structlog.get_logger(__name__)
 
@@ -54,11 +58,14 @@ class OpenCounts(Collector):
             return
         self._counted_at = now
         try:
-            async with self._database.transaction() as tx:
-                self._counts = await count_open(tx)
+            self._counts = await within(PATIENCE, self._count())
         except StoreError as error:
             self._counts = None
             _log.warning("metrics_without_database", reason=str(error))
+
+    async def _count(self) -> Counts:
+        async with self._database.transaction() as tx:
+            return await count_open(tx)
 
     def collect(self) -> Iterator[Metric]:
         """Give the gauges as of the last counting."""
@@ -75,6 +82,30 @@ class OpenCounts(Collector):
         yield GaugeMetricFamily("receiver_incidents_open", "Incidents that are not over.", value=counts.incidents_open)
         active = [state for state in RunState if state is not RunState.FINISHED]
         yield _by("receiver_runs_active", "Remediations that are not finished.", "state", active, counts.runs_active)
+
+
+class SpoolFigures(Collector):
+    """How full the spool is.
+
+    Args:
+        read: Looks at the spool of this process.
+    """
+
+    def __init__(self, read: Callable[[], Figures]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        """Give the figures as they are now."""
+        now = self._read()
+        age = max(0.0, (datetime.now(UTC) - now.oldest).total_seconds()) if now.oldest else 0.0
+        yield GaugeMetricFamily("receiver_spool_bytes", "Bytes that the spool takes on disk.", value=now.size)
+        yield GaugeMetricFamily("receiver_spool_bytes_limit", "Bytes that it may take.", value=now.most)
+        yield GaugeMetricFamily("receiver_spool_deliveries", "Deliveries that wait in the spool.", value=now.waiting)
+        yield GaugeMetricFamily(
+            "receiver_spool_oldest_seconds", "Age of the oldest delivery in the spool; 0 when it is empty.", value=age
+        )
+        yield CounterMetricFamily("receiver_spool_appended", "Deliveries that went to the spool.", value=now.appended)
+        yield CounterMetricFamily("receiver_spool_drained", "Deliveries recorded from the spool.", value=now.drained)
 
 
 class Exposition:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from receiver.model.alert import Delivery, Receipt
+from receiver.model.alert import Delivery, Receipt, Spooled
 from receiver.model.errors import DeliveryError, StoreError, StoreUnavailable
 from receiver.webhook.access import CHALLENGE, Access, Headers, Refusal, Role
 from receiver.webhook.message import parse
@@ -31,11 +31,12 @@ Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
-Record = Callable[[Delivery], Awaitable[Receipt]]
+Record = Callable[[Delivery], Awaitable[Receipt | Spooled]]
 """Make a delivery durable; raises StoreUnavailable where that cannot be done now."""
 
-Keep = Callable[[bytes, DeliveryError, datetime], Awaitable[int]]
-"""Keep a body that is no delivery, why it is none and when it came; returns the dead letter's number."""
+Keep = Callable[[bytes, DeliveryError, datetime], Awaitable[int | Spooled]]
+"""Keep a body that is no delivery, why it is none and when it came; returns the dead letter's number where it has one
+yet."""
 
 _log = structlog.get_logger(__name__)
 
@@ -113,12 +114,13 @@ class Door:
         try:
             delivery = parse(body, received_at)
         except DeliveryError as error:
-            letter = await self._keep(body, error, received_at)
-            _log.warning("delivery_not_understood", deadletter_id=letter, place=error.place, reason=error.reason)
-            return _problem(HTTPStatus.BAD_REQUEST, error.reason, place=error.place, deadletter_id=letter)
-        receipt = await self._record(delivery)
-        self._metrics.recorded(receipt)
-        return _Answer(status=HTTPStatus.OK, body=_thanks(receipt), media_type="application/json")
+            letter = _named(await self._keep(body, error, received_at))
+            _log.warning("delivery_not_understood", place=error.place, reason=error.reason, **letter)
+            return _problem(HTTPStatus.BAD_REQUEST, error.reason, place=error.place, **letter)
+        kept = await self._record(delivery)
+        if isinstance(kept, Receipt):
+            self._metrics.recorded(kept)
+        return _Answer(status=HTTPStatus.OK, body=_thanks(kept), media_type="application/json")
 
     def _refuse(self, scope: Scope) -> _Answer | None:
         """Refuse what can be refused before the body is read."""
@@ -176,14 +178,18 @@ def _problem(status: HTTPStatus, detail: str, *headers: tuple[bytes, bytes], **m
     return _Answer(status=status, body=problem(status, detail, **more), headers=headers)
 
 
-def _thanks(receipt: Receipt) -> bytes:
-    alerts = {
-        "new": receipt.new,
-        "updated": receipt.updated,
-        "repeated": receipt.repeated,
-        "resolved": receipt.resolved,
-    }
-    return msgspec.json.encode({"webhook_id": receipt.webhook_id, "alerts": alerts})
+def _named(letter: int | Spooled) -> dict[str, object]:
+    """Name a dead letter: by its number, or in the spool by its key."""
+    if isinstance(letter, Spooled):
+        return {"deadletter_id": str(letter.key), "spooled": True}
+    return {"deadletter_id": letter}
+
+
+def _thanks(kept: Receipt | Spooled) -> bytes:
+    if isinstance(kept, Spooled):
+        return msgspec.json.encode({"webhook_id": str(kept.key), "spooled": True})
+    alerts = {"new": kept.new, "updated": kept.updated, "repeated": kept.repeated, "resolved": kept.resolved}
+    return msgspec.json.encode({"webhook_id": kept.webhook_id, "alerts": alerts})
 
 
 async def _say(answer: _Answer, send: Send) -> None:

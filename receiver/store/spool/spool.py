@@ -147,8 +147,8 @@ class Spool:
         shelf = next((one for one in reversed(self._held) if one.waiting), self._own)
         return Kept(frames=await self._on_disk(lambda: shelf.peek(most)), shelf=shelf)
 
-    async def drop(self, kept: Kept, count: int) -> None:
-        """Note that the first records of what was kept are recorded elsewhere.
+    async def drop(self, kept: Kept, count: int) -> Kept:
+        """Note that the first records of what was kept are recorded elsewhere; returns the others.
 
         Raises:
             SpoolUnavailable: The disk fails; after a death they may be given out once more.
@@ -160,6 +160,7 @@ class Spool:
             if kept.shelf is not self._own and not kept.shelf.waiting:
                 self._held.pop(kept.shelf).release()
             self._note_whether_filled()
+        return Kept(frames=kept.frames[count:], shelf=kept.shelf)
 
     async def look(self) -> str:
         """Say why a delivery could not be kept now; empty when it could. A disk that failed is tried again."""
