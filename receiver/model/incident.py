@@ -153,7 +153,7 @@ def worst(severities: Sequence[str]) -> str:
     return min(named, key=lambda name: known.get(name, len(known)), default="")
 
 
-def title_of(alert: Alert, subject: Subject) -> str:
+def title_of(alert: Alert | Occurrence, subject: Subject) -> str:
     """Say in one line what an incident that begins with this alert is about."""
     name = alert.labels.get("alertname") or "Alert without a name"
     if subject.workflow:

@@ -10,6 +10,7 @@ from receiver.model.incident import Occurrence
 from receiver.model.remediation import Run, RunState
 from receiver.model.timeline import Event, Kind
 from receiver.notify.plan import Configured, plan
+from receiver.pipeline.echo import deed_done, note_echoes
 from receiver.pipeline.judgement import Case, Pair, hold_of, judge
 from receiver.pipeline.lineage import lineage_of
 from receiver.pipeline.rooms import Rooms
@@ -19,6 +20,8 @@ from receiver.store.database import Transaction
 from receiver.store.history.stories import story
 from receiver.store.jobs import Job
 from receiver.store.looks import Look
+from receiver.store.merging import Sighting, settle
+from receiver.store.stories import LOOK_LEASE
 
 
 async def look(rooms: Rooms, incident_id: int) -> None:
@@ -27,19 +30,31 @@ async def look(rooms: Rooms, incident_id: int) -> None:
         seen = await looks.begin(transaction, incident_id)
         if seen is None:
             return
+        if seen.incident.merged_into is not None:
+            await _pass_on(rooms, transaction, seen.incident.merged_into)
         pairs = await _undecided(rooms, transaction, seen)
-        surveyed = await looks.has_findings(transaction, incident_id)
+        surveyed_at = await looks.surveyed_at(transaction, incident_id)
 
     waiting: list[tuple[Pair, NotYet]] = []
-    if pairs or (seen.firing and not surveyed):
-        survey, lineage = await _enrich(rooms, seen, pairs[0].alert if pairs else seen.firing[0])
+    for alert in _to_survey(seen, pairs, surveyed_at):
+        survey, lineage = await _enrich(rooms, seen, alert)
+        if await _moved(rooms, seen, alert, survey, lineage):
+            return
+        await note_echoes(rooms, seen, survey.workflow, lineage, answered=[pair.alert.id for pair in pairs])
         for pair in pairs:
-            case = Case(pair=pair, incident=seen.incident, survey=survey, lineage=lineage)
-            verdict = await judge(rooms, case)
-            if isinstance(verdict, NotYet):
-                waiting.append((pair, verdict))
+            if _about(pair.alert) == _about(alert):
+                verdict = await judge(rooms, Case(pair=pair, incident=seen.incident, survey=survey, lineage=lineage))
+                if isinstance(verdict, NotYet):
+                    waiting.append((pair, verdict))
 
     await _tell(rooms, seen, waiting)
+
+
+async def _pass_on(rooms: Rooms, transaction: Transaction, *incident_ids: int) -> None:
+    """Have incidents looked at whose story changed, or goes on with that of another."""
+    for number in incident_ids:
+        await looks.demand(transaction, number, rooms.now() + LOOK_LEASE)
+    await rooms.queue.enqueue(transaction, Job.LOOK, *({"incident_id": number} for number in incident_ids))
 
 
 async def _undecided(rooms: Rooms, transaction: Transaction, seen: Look) -> list[Pair]:
@@ -53,8 +68,23 @@ async def _undecided(rooms: Rooms, transaction: Transaction, seen: Look) -> list
     ]
 
 
+def _about(alert: Occurrence) -> tuple[str, str, str] | None:
+    """Name the workflow that an alert is about; None for all that name none, since looking at one is looking at all."""
+    subject = alert.subject
+    named = subject.namespace and subject.workflow
+    return (subject.cluster, subject.namespace, subject.workflow) if named else None
+
+
+def _to_survey(seen: Look, pairs: Sequence[Pair], surveyed_at: datetime | None) -> list[Occurrence]:
+    """Pick one alert of each workflow that is to be looked at: it is to be decided on, or nobody has looked since."""
+    alerts = [pair.alert for pair in pairs]
+    alerts += [alert for alert in seen.firing if surveyed_at is None or alert.first_seen_at > surveyed_at]
+    newest = {_about(alert): alert for alert in sorted(alerts, key=lambda alert: (alert.starts_at, alert.id))}
+    return list(newest.values())
+
+
 async def _enrich(rooms: Rooms, seen: Look, alert: Occurrence) -> tuple[Survey, str | None]:
-    """Look around an alert and keep what was found, and which workflow the incident is about."""
+    """Look around an alert and keep what was found."""
     async with rooms.database.transaction() as transaction:
         past = await _past(transaction, alert, seen.incident.lineage)
     around = Around(subject=alert.subject, alert=alert, past=past, argo_url=rooms.argo_url, mask=rooms.mask)
@@ -62,28 +92,40 @@ async def _enrich(rooms: Rooms, seen: Look, alert: Occurrence) -> tuple[Survey, 
     lineage = await _lineage(rooms, survey)
     at, incident_id = rooms.now(), seen.incident.id
     async with rooms.database.transaction() as transaction:
-        await looks.lock(transaction, incident_id)
-        await looks.keep_findings(transaction, incident_id, survey.findings, at)
+        replaced = await deed_done(transaction, survey.workflow) is not None
+        if not (replaced and await looks.surveyed_at(transaction, incident_id)):
+            # Of a workflow that we ended nothing new is shown: people look at the one that took its place.
+            await looks.keep_findings(transaction, incident_id, survey.findings, at)
         text = "; ".join(f"{finding.source}: {finding.summary}" for finding in survey.findings)
         await timeline.add(
             transaction,
             Event(at=at, kind=Kind.CONTEXT_FOUND, text=text, incident_id=incident_id, alert_id=alert.id),
         )
-        if lineage and await looks.bind(transaction, incident_id, lineage):
-            bound = f"the incident is about the workflow that began as {lineage}"
-            await timeline.add(transaction, Event(at=at, kind=Kind.INCIDENT_BOUND, text=bound, incident_id=incident_id))
     return survey, lineage
+
+
+async def _moved(rooms: Rooms, seen: Look, alert: Occurrence, survey: Survey, lineage: str | None) -> bool:
+    """Bind the incident to the workflow that was found; true when that made it one with another, or two.
+
+    Then whatever was read before is no longer true, and all that are concerned are looked at anew.
+    """
+    if lineage is None or survey.workflow is None:
+        return False
+    sighting = Sighting(subject=alert.subject, lineage=lineage, created_at=survey.workflow.created_at, at=rooms.now())
+    async with rooms.database.transaction() as transaction:
+        changed = await settle(transaction, seen.incident.id, sighting)
+        await _pass_on(rooms, transaction, *changed)
+    return bool(changed)
 
 
 async def _lineage(rooms: Rooms, survey: Survey) -> str | None:
     """Find the lineage; None when there is no workflow, or it could not be read: guards refuse what is not known."""
     if rooms.cluster is None or survey.workflow is None:
         return None
-    async with rooms.database.transaction() as transaction:
-        try:
-            return await lineage_of(transaction, rooms.cluster, survey.workflow)
-        except ClusterError:
-            return None
+    try:
+        return await lineage_of(rooms.database, rooms.cluster, survey.workflow, rooms.now())
+    except ClusterError:
+        return None
 
 
 async def _past(transaction: Transaction, alert: Occurrence, lineage: str) -> Past:

@@ -5,17 +5,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import and_, exists, func, insert, or_, select, update
+from sqlalchemy import Exists, ScalarSelect, and_, exists, func, insert, or_, select, update
+from sqlalchemy.orm import aliased
 
 from receiver.model.finding import Finding
 from receiver.model.incident import Incident, IncidentState, Occurrence
-from receiver.model.remediation import Run, RunState
+from receiver.model.message import Act, MessageState
+from receiver.model.remediation import Outcome, Run, RunState
 from receiver.store import rows
 from receiver.store.database import Transaction
-from receiver.store.tables import FindingRow, IncidentRow, OccurrenceRow, RunRow
+from receiver.store.tables import EntryRow, FindingRow, IncidentRow, MessageRow, OccurrenceRow, RunRow
 
 ACTIVE = (RunState.RUNNING.value, RunState.WAITING.value)
 """States of a run that is not finished."""
+
+_HARMLESS: Final = tuple(
+    outcome.value for outcome in (Outcome.SUCCEEDED, Outcome.SKIPPED, Outcome.SIMULATED, Outcome.BLOCKED)
+)
+"""Outcomes about which nobody has to be called."""
 
 _MOST_RUNS: Final = 20
 """Earlier runs that are worth telling."""
@@ -78,10 +85,37 @@ async def earlier(transaction: Transaction, alert: Occurrence, lineage: str) -> 
     return Earlier(occurrences=count, last_at=last_at, runs=tuple(rows.run(row) for row in runs))
 
 
-async def has_findings(transaction: Transaction, incident_id: int) -> bool:
-    """Answer whether anybody has looked around this incident's alerts before."""
-    found = await transaction.execute(select(exists().where(FindingRow.incident_id == incident_id)))
-    return bool(found.scalar())
+async def surveyed_at(transaction: Transaction, incident_id: int) -> datetime | None:
+    """Say when somebody last looked around this incident's alerts; None when nobody ever did."""
+    found = await transaction.execute(select(func.max(FindingRow.at)).where(FindingRow.incident_id == incident_id))
+    newest: datetime | None = found.scalar()
+    return newest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """What a run of ours did to a workflow.
+
+    Attributes:
+        since: When it first did, or was about to do, something.
+    """
+
+    run_id: int
+    since: datetime
+
+
+async def deed_on(transaction: Transaction, uid: str) -> Deed | None:
+    """Find the newest run that acted on the workflow of a uid; None when none did."""
+    found = await transaction.execute(
+        select(RunRow.id, func.min(EntryRow.started_at).label("since"))
+        .join(EntryRow, EntryRow.run_id == RunRow.id)
+        .where(RunRow.target["uid"].astext == uid)
+        .group_by(RunRow.id)
+        .order_by(RunRow.id.desc())
+        .limit(1)
+    )
+    row = found.first()
+    return None if row is None else Deed(run_id=row.id, since=row.since)
 
 
 async def lock(transaction: Transaction, incident_id: int) -> Incident:
@@ -110,17 +144,6 @@ async def keep_findings(transaction: Transaction, incident_id: int, findings: Se
         )
 
 
-async def bind(transaction: Transaction, incident_id: int, lineage: str) -> bool:
-    """Say which workflow an incident is about, by its root uid; returns whether that is news."""
-    bound = await transaction.execute(
-        update(IncidentRow)
-        .where(IncidentRow.id == incident_id, IncidentRow.lineage != lineage)
-        .values(lineage=lineage)
-        .returning(IncidentRow.id)
-    )
-    return bound.first() is not None
-
-
 async def end(transaction: Transaction, look: Look, *, again_at: datetime | None) -> None:
     """End a look: nobody need look again before `again_at`, unless something changed meanwhile."""
     await transaction.execute(
@@ -140,8 +163,11 @@ async def demand(transaction: Transaction, incident_id: int, by: datetime) -> No
 
 
 async def close_quiet(transaction: Transaction, quiet_before: datetime, now: datetime, *, most: int) -> list[int]:
-    """Close incidents that are over: no alert fires, no look is due, no run is unfinished; returns their numbers."""
-    unfinished = exists().where(RunRow.incident_id == IncidentRow.id, RunRow.state.in_(ACTIVE))
+    """Close incidents that are over: no alert fires, no look is due, no run is unfinished, no failure waits to be told.
+
+    Returns:
+        Their numbers, lowest first.
+    """
     quiet = (
         select(IncidentRow.id)
         .where(
@@ -149,7 +175,8 @@ async def close_quiet(transaction: Transaction, quiet_before: datetime, now: dat
             IncidentRow.quiet_since <= quiet_before,
             IncidentRow.firing == 0,
             IncidentRow.look_at.is_(None),
-            ~unfinished,
+            ~exists().where(RunRow.incident_id.in_(_family()), RunRow.state.in_(ACTIVE)),
+            ~_unescalated(),
         )
         .order_by(IncidentRow.id)
         .limit(most)
@@ -162,3 +189,39 @@ async def close_quiet(transaction: Transaction, quiet_before: datetime, now: dat
         .returning(IncidentRow.id)
     )
     return sorted(closed.scalars())
+
+
+def _family() -> ScalarSelect[int]:
+    """The incident of the row at hand, and those merged into it: a run keeps the number under which it began."""
+    relative = aliased(IncidentRow)
+    return (
+        select(relative.id)
+        .where(or_(relative.id == IncidentRow.id, relative.merged_into == IncidentRow.id))
+        .correlate(IncidentRow)
+        .scalar_subquery()
+    )
+
+
+def _unescalated() -> Exists:
+    """Say that a run failed, none made that good, and the call for somebody has not arrived."""
+    call, later, failed, healed = aliased(MessageRow), aliased(MessageRow), aliased(RunRow), aliased(RunRow)
+    made_good = exists().where(
+        healed.incident_id.in_(_family()), healed.outcome == Outcome.SUCCEEDED.value, healed.id > failed.id
+    )
+    arrived = exists().where(
+        later.incident_id == call.incident_id,
+        later.act == Act.TRIGGER.value,
+        later.state == MessageState.SENT.value,
+        later.id > call.id,
+    )
+    return exists().where(
+        call.incident_id == IncidentRow.id,
+        call.act == Act.TRIGGER.value,
+        call.state.in_((MessageState.PENDING.value, MessageState.DEAD.value)),
+        failed.incident_id.in_(_family()),
+        failed.escalate,
+        failed.outcome.not_in(_HARMLESS),
+        failed.finished_at <= call.created_at,
+        ~made_good,
+        ~arrived,
+    )

@@ -77,11 +77,21 @@ from unnest(
 )
 where a.fingerprint = o.fingerprint and a.starts_at = o.starts_at
 
--- lock_incidents: lock the stories that alerts belong to, by number or open under one of the keys, in one order.
-select id, key, state, severity, firing, quiet_since, flaps from incidents
-where id = any(%(id)s::bigint[]) or (state = 'open' and key = any(%(key)s::text[]))
-order by id
-for update
+-- lock_incidents: lock in one order the stories of alerts: by number, by key, or by the key of one that was merged into it.
+select i.id, i.key, i.state, i.severity, i.firing, i.quiet_since, i.flaps
+from incidents i
+where i.id = any(%(id)s::bigint[])
+  or (i.state = 'open' and i.key = any(%(key)s::text[]))
+  or i.id = any(array(
+    select s.id from incidents m join incidents s on s.id = m.merged_into
+    where m.state = 'merged' and m.key = any(%(key)s::text[]) and s.state = 'open'
+  ))
+order by i.id
+for update of i
+
+-- merged_keys: find the stories that go on with others of the given keys.
+select m.key, m.merged_into from incidents m
+where m.state = 'merged' and m.key = any(%(key)s::text[]) and m.merged_into = any(%(id)s::bigint[])
 
 -- open_incidents: begin stories; a key under which somebody else began one meanwhile is left alone.
 insert into incidents (
@@ -89,7 +99,7 @@ insert into incidents (
 )
 select
   n.key, 'open', n.cluster, n.namespace, n.workflow, n.agent, n.title, n.severity, n.opened_at, 0, 0,
-  (select max(p.id) from incidents p where p.key = n.key)
+  (select coalesce(p.merged_into, p.id) from incidents p where p.key = n.key order by p.id desc limit 1)
 from unnest(
   %(key)s::text[], %(cluster)s::text[], %(namespace)s::text[], %(workflow)s::text[], %(agent)s::text[],
   %(title)s::text[], %(severity)s::text[], %(opened_at)s::timestamptz[]

@@ -1,12 +1,12 @@
 """The incidents that one recording touches: locked, begun where a firing needs one, counted, written back."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from receiver.model.alert import AlertStatus, Change
-from receiver.model.incident import title_of, worst
+from receiver.model.incident import IncidentState, title_of, worst
 from receiver.store.telling import Columns, Key, Known, Telling, fold
 
 LOOK_LEASE: Final = timedelta(seconds=30)
@@ -71,11 +71,11 @@ class Stories:
 
     @property
     def ids(self) -> dict[str, int]:
-        """Number of each open incident, by its key."""
+        """Number of each open incident, by its key and by those of the incidents that were merged into it."""
         return {key: count.id for key, count in self._open.items()}
 
     def open(self, key: str) -> Count | None:
-        """Find the open incident of a key."""
+        """Find the open incident of a key, or the one into which that of the key was merged."""
         return self._open.get(key)
 
     async def find(self, tellings: Mapping[Key, Sequence[Telling]], known: Mapping[Key, Known]) -> None:
@@ -140,12 +140,22 @@ class Stories:
             )
         return changed
 
-    async def _lock(self, ids: Iterable[int], keys: Iterable[str]) -> None:
+    async def _lock(self, ids: Iterable[int], keys: AbstractSet[str]) -> None:
+        merged = False
         for row in await self._run("lock_incidents", {"id": ids, "key": keys}):
-            state = row.pop("state")
+            state = IncidentState(row.pop("state"))
+            merged = merged or state is IncidentState.MERGED
             count = self._all[row["id"]] = Count(**row)
-            if state == "open":
+            if state is IncidentState.OPEN:
                 self._open[count.key] = count
+        if merged:
+            # Alerts of merged incidents belong to the survivor; whoever finds one here looked before the merger.
+            raise Contended
+        strangers = {one.id for one in self._open.values() if one.key not in keys}
+        elsewhere = keys - self._open.keys()
+        if strangers and elsewhere:
+            for row in await self._run("merged_keys", {"id": strangers, "key": elsewhere}):
+                self._open[row["key"]] = self._all[row["merged_into"]]
 
     async def _begin(self, missing: Sequence[Telling]) -> None:
         begun = await self._run(

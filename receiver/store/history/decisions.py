@@ -9,6 +9,7 @@ from sqlalchemy import select
 from receiver.model.remediation import Decision, Outcome
 from receiver.store.database import Transaction
 from receiver.store.history.page import Order, Page, read_page
+from receiver.store.merging import family, within
 from receiver.store.rows import Row, decision
 from receiver.store.tables import DecisionRow
 
@@ -56,7 +57,7 @@ async def page(
     """
     statement = select(DecisionRow)
     if wanted.incident_id is not None:
-        statement = statement.where(DecisionRow.incident_id == wanted.incident_id)
+        statement = statement.where(within(DecisionRow.incident_id, await family(tx, wanted.incident_id)))
     for column, value in (
         (DecisionRow.alert_id, wanted.alert_id),
         (DecisionRow.playbook, wanted.playbook),
@@ -68,8 +69,9 @@ async def page(
 
 
 async def of_incident(tx: Transaction, number: int) -> tuple[Decision, ...]:
-    """Read all decisions of an incident, oldest first."""
-    found = await tx.execute(select(DecisionRow).where(DecisionRow.incident_id == number).order_by(DecisionRow.id))
+    """Read all decisions of an incident and of those merged into it, oldest first."""
+    which = within(DecisionRow.incident_id, await family(tx, number))
+    found = await tx.execute(select(DecisionRow).where(which).order_by(DecisionRow.id))
     return tuple(decision(row) for row in found)
 
 

@@ -19,7 +19,11 @@ MOST_ALERTS: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentFilter:
-    """Which incidents are wanted; what is None is not asked."""
+    """Which incidents are wanted; what is None is not asked.
+
+    Attributes:
+        state: None for all but those that were merged into others.
+    """
 
     state: IncidentState | None = None
     namespace: str | None = None
@@ -38,6 +42,8 @@ async def page(
     statement = select(IncidentRow)
     if wanted.state is not None:
         statement = statement.where(IncidentRow.state == wanted.state.value)
+    else:
+        statement = statement.where(IncidentRow.state != IncidentState.MERGED.value)
     for column, value in (
         (IncidentRow.namespace, wanted.namespace),
         (IncidentRow.workflow, wanted.workflow),

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from receiver.model.message import Message, MessageState, Place
 from receiver.store.database import Transaction
 from receiver.store.history.page import Order, Page, is_number, read_page
+from receiver.store.merging import family, within
 from receiver.store.rows import message
 from receiver.store.tables import MessageRow
 
@@ -35,7 +36,7 @@ async def page(tx: Transaction, wanted: MessageFilter, *, limit: int = 50, curso
     if wanted.place is not None:
         statement = statement.where(MessageRow.place == wanted.place.value)
     if wanted.incident_id is not None:
-        statement = statement.where(MessageRow.incident_id == wanted.incident_id)
+        statement = statement.where(within(MessageRow.incident_id, await family(tx, wanted.incident_id)))
     return await read_page(tx, statement, ORDER, limit=limit, cursor=cursor, noun=message)
 
 
@@ -48,6 +49,7 @@ async def get(tx: Transaction, number: int) -> Message | None:
 
 
 async def of_incident(tx: Transaction, number: int) -> tuple[Message, ...]:
-    """Read all messages about an incident, oldest first."""
-    found = await tx.execute(select(MessageRow).where(MessageRow.incident_id == number).order_by(MessageRow.id))
+    """Read all messages about an incident and about those merged into it, oldest first."""
+    which = within(MessageRow.incident_id, await family(tx, number))
+    found = await tx.execute(select(MessageRow).where(which).order_by(MessageRow.id))
     return tuple(message(row) for row in found)

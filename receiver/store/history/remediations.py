@@ -10,6 +10,7 @@ from sqlalchemy import Select, select
 from receiver.model.remediation import Entry, Outcome, Run, RunState
 from receiver.store.database import Transaction
 from receiver.store.history.page import Order, Page, is_number, read_page
+from receiver.store.merging import family, within
 from receiver.store.rows import Row, entry, run
 from receiver.store.tables import EntryRow, RunRow
 
@@ -23,7 +24,7 @@ class RunFilter:
     Attributes:
         workflow: Name of the workflow that it acts on.
         namespace: Namespace of what it acts on.
-        incident_id: The incident in which it happened.
+        incident_id: The incident in which it happened, or into which that one was merged.
     """
 
     state: RunState | None = None
@@ -40,7 +41,10 @@ async def page(tx: Transaction, wanted: RunFilter, *, limit: int = 50, cursor: s
     Raises:
         QueryRefused: The cursor or the limit is none.
     """
-    found = await read_page(tx, _wanted(wanted), ORDER, limit=limit, cursor=cursor, noun=run)
+    statement = _wanted(wanted)
+    if wanted.incident_id is not None:
+        statement = statement.where(within(RunRow.incident_id, await family(tx, wanted.incident_id)))
+    found = await read_page(tx, statement, ORDER, limit=limit, cursor=cursor, noun=run)
     return replace(found, items=await with_journals(tx, found.items))
 
 
@@ -53,8 +57,9 @@ async def get(tx: Transaction, number: int) -> Run | None:
 
 
 async def of_incident(tx: Transaction, number: int) -> tuple[Run, ...]:
-    """Read all remediations of an incident with their journals, oldest first."""
-    found = await tx.execute(select(RunRow).where(RunRow.incident_id == number).order_by(RunRow.id))
+    """Read all remediations of an incident and of those merged into it with their journals, oldest first."""
+    which = within(RunRow.incident_id, await family(tx, number))
+    found = await tx.execute(select(RunRow).where(which).order_by(RunRow.id))
     return await with_journals(tx, tuple(run(row) for row in found))
 
 
@@ -84,7 +89,6 @@ def _wanted(wanted: RunFilter) -> Select[Any]:
         (RunRow.playbook, wanted.playbook),
         (RunRow.target["name"].astext, wanted.workflow),
         (RunRow.target["namespace"].astext, wanted.namespace),
-        (RunRow.incident_id, wanted.incident_id),
     ):
         if value is not None:
             statement = statement.where(column == value)

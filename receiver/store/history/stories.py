@@ -8,12 +8,13 @@ from receiver.model.finding import Finding
 from receiver.model.message import Story
 from receiver.store.database import Transaction
 from receiver.store.history import decisions, incidents, messages, remediations
+from receiver.store.merging import family, within
 from receiver.store.rows import finding
 from receiver.store.tables import FindingRow
 
 
 async def story(tx: Transaction, incident_id: int) -> Story:
-    """Read all that is known of an incident; each list oldest first, the findings by source.
+    """Read all that is known of an incident and of those merged into it; lists oldest first, findings by source.
 
     Raises:
         StoreError: There is no such incident.
@@ -35,7 +36,7 @@ async def findings_of(tx: Transaction, incident_id: int) -> tuple[Finding, ...]:
     """Read the newest answer of each source about an incident, by name of the source."""
     found = await tx.execute(
         select(FindingRow)
-        .where(FindingRow.incident_id == incident_id)
+        .where(within(FindingRow.incident_id, await family(tx, incident_id)))
         .ext(distinct_on(FindingRow.source))
         .order_by(FindingRow.source, FindingRow.id.desc())
     )

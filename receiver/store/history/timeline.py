@@ -8,6 +8,7 @@ from sqlalchemy import Select, func, or_, select
 from receiver.model.timeline import Event
 from receiver.store.database import Transaction
 from receiver.store.history.page import Order, Page, read_page
+from receiver.store.merging import family, within
 from receiver.store.rows import event
 from receiver.store.tables import EventRow
 
@@ -24,12 +25,13 @@ async def of_alert(tx: Transaction, alert_id: str, *, limit: int = 100, cursor: 
 
 
 async def of_incident(tx: Transaction, number: int, *, limit: int = 100, cursor: str | None = None) -> Page[Event]:
-    """Read what happened in one incident, oldest first.
+    """Read what happened in one incident and in those merged into it, oldest first.
 
     Raises:
         QueryRefused: The cursor or the limit is none.
     """
-    return await _page(tx, select(EventRow).where(EventRow.incident_id == number), limit, cursor)
+    statement = select(EventRow).where(within(EventRow.incident_id, await family(tx, number)))
+    return await _page(tx, statement, limit, cursor)
 
 
 async def newest(tx: Transaction) -> int:

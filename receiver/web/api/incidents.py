@@ -40,6 +40,7 @@ class IncidentShape(Struct, frozen=True, kw_only=True):
     flaps: Annotated[int, Meta(description="How often it began to fire again before it was over.")]
     previous_id: Annotated[int | None, Meta(description="The incident about the same that was over before.")]
     acknowledged_by: Annotated[str, Meta(description="Who took it on; empty while nobody has.")]
+    merged_into: Annotated[int | None, Meta(description="The incident in which it goes on, if it is about the same.")]
 
 
 class FindingShape(Struct, frozen=True, kw_only=True):
@@ -86,7 +87,7 @@ async def list_incidents(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Items[IncidentShape]:
-    """Answer with the newest incidents that all filters want."""
+    """Answer with the newest incidents that all filters want; merged ones only where their state is asked for."""
     wanted = IncidentFilter(state=in_state, namespace=namespace, workflow=workflow, severity=severity)
     async with database.transaction() as tx:
         return items_of(await incidents.page(tx, wanted, limit=limit, cursor=cursor), incident_shape)
@@ -129,6 +130,7 @@ def _members(incident: Incident) -> dict[str, Any]:
         "flaps": incident.flaps,
         "previous_id": incident.previous_id,
         "acknowledged_by": incident.acknowledged_by,
+        "merged_into": incident.merged_into,
     }
 
 
