@@ -6,7 +6,14 @@ from pathlib import Path
 
 import typer
 
-from receiver.cli.wiring import connect_cluster, database_url, make_pagerduty, make_slack, open_database
+from receiver.cli.wiring import (
+    connect_cluster,
+    database_url,
+    make_alertmanagers,
+    make_pagerduty,
+    make_slack,
+    open_database,
+)
 from receiver.model.errors import ReceiverError
 from receiver.remediate.language import warnings
 from receiver.remediate.loader import load_all
@@ -27,7 +34,7 @@ async def check(settings: Settings) -> None:
     """Look at everything and say how it is; exits with 1 when something fails."""
     failed = False
     async for finding in _findings(settings):
-        typer.echo(f"{finding.mark:<5}{finding.thing:<12}{finding.text}")
+        typer.echo(f"{finding.mark:<5}{finding.thing:<13}{finding.text}")
         failed = failed or finding.mark == "FAIL"
     if failed:
         raise typer.Exit(1)
@@ -43,6 +50,7 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
         ("kubernetes", _kubernetes),
         ("slack", _slack),
         ("pagerduty", _pagerduty),
+        ("alertmanager", _alertmanager),
     )
     for thing, ask in things:
         try:
@@ -140,3 +148,19 @@ async def _pagerduty(settings: Settings) -> Finding:
     await pagerduty.close()
     text = "the key has the right form; only a real event could show whether PagerDuty knows it"
     return Finding(mark="ok", thing="pagerduty", text=text)
+
+
+async def _alertmanager(settings: Settings) -> Finding:
+    clients = make_alertmanagers(settings)
+    if not clients:
+        text = "alertmanager.url is not set: what it never resolves stays open here, and late firings are not checked"
+        return Finding(mark="off", thing="alertmanager", text=text)
+    found = []
+    try:
+        for client in clients:
+            said = await client.status()
+            found.append(f"{client.url} is {said.version}, up since {said.started_at:%Y-%m-%d %H:%M} UTC")
+    finally:
+        for client in clients:
+            await client.close()
+    return Finding(mark="ok", thing="alertmanager", text="; ".join(found))

@@ -57,7 +57,7 @@ async def open_entrance(settings: Settings, rooms: Rooms) -> AsyncIterator[Entra
     counts = DoorMetrics(registry)
     spool = await Spool.open(Path(settings.data_dir), max_bytes=settings.spool.max_bytes)
     registry.register(SpoolFigures(lambda: spool.figures))
-    intake = Intake(rooms.database, rooms.queue, settings.workflow_labels.names)
+    intake = Intake(rooms.database, rooms.queue, settings.names)
     outage = Outage(rooms.database, spool)
     try:
         yield Entrance(

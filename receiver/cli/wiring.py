@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from receiver.clients.alertmanager import AlertmanagerClient
 from receiver.clients.kubernetes import Cluster
 from receiver.clients.outward import proxy_for
 from receiver.clients.pagerduty import PagerDutyClient
@@ -65,6 +66,9 @@ async def open_rooms(
         pagerduty = make_pagerduty(settings)
         if pagerduty is not None:
             stack.push_async_callback(pagerduty.close)
+        alertmanagers = make_alertmanagers(settings)
+        for client in alertmanagers:
+            stack.push_async_callback(client.close)
         yield Rooms(
             database=database,
             queue=queue,
@@ -76,6 +80,7 @@ async def open_rooms(
             slack=slack,
             slack_channel=settings.slack.channel,
             pagerduty=pagerduty,
+            alertmanagers=alertmanagers,
             argo_url=settings.argo.ui_url,
             public_url=settings.server.public_url,
             mask=Mask(settings.mask),
@@ -123,4 +128,18 @@ def make_pagerduty(settings: Settings) -> PagerDutyClient | None:
         events_url=wanted.events_url,
         timeout=wanted.timeout,
         proxy=proxy_for(wanted.events_url, os.environ),
+    )
+
+
+def make_alertmanagers(settings: Settings) -> tuple[AlertmanagerClient, ...]:
+    """Give a client for each configured Alertmanager.
+
+    Raises:
+        SettingsError: An address or the token cannot be used.
+    """
+    wanted = settings.alertmanager
+    token = wanted.secret.reveal() if wanted.secret.given else ""
+    return tuple(
+        AlertmanagerClient(url, token=token, timeout=wanted.timeout, proxy=proxy_for(url, os.environ))
+        for url in wanted.urls
     )

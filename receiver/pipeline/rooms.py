@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from receiver.clients.alertmanager import AlertmanagerClient
 from receiver.clients.kubernetes import Cluster
 from receiver.clients.pagerduty import PagerDutyClient
 from receiver.clients.slack import SlackClient
@@ -37,6 +38,7 @@ class Rooms:
         playbooks: In the order in which they are asked.
         slack: None where it is not configured; then its messages go to the console.
         pagerduty: The same.
+        alertmanagers: Each peer that may be asked; none where none is configured.
         linger: How long an incident without firing alerts stays open.
         public_url: How people reach this service, for links; None where it is not said.
     """
@@ -51,6 +53,7 @@ class Rooms:
     slack: SlackClient | None = None
     slack_channel: str = ""
     pagerduty: PagerDutyClient | None = None
+    alertmanagers: Sequence[AlertmanagerClient] = ()
     argo_url: str | None = None
     public_url: str | None = None
     mask: Mask = field(default_factory=Mask)
