@@ -7,12 +7,12 @@ that asking again, or twice at once, adds nothing: every draft has a key, and a 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any, Final
 
-from receiver.model.message import Act, Draft, Message, Place, Story
+from receiver.model.message import Act, Draft, Message, MessageState, Place, Story
 from receiver.model.remediation import Run
 from receiver.notify import pagerduty, slack, thread
 from receiver.notify.account import deed_of
@@ -75,7 +75,8 @@ def plan(
     """Decide what is to be said.
 
     Args:
-        story: All that is known, with every message that was ever planned for this incident, whatever became of it.
+        story: All that is known, with every message that was ever planned for this incident, whatever became of it,
+            and with those of incidents that were merged into it.
         places: Which places can be told.
         routes: Who is told what; the first that matches counts.
         hold_until: Until when people wait for the remediation; None when there is none that may act. It counts only
@@ -83,6 +84,8 @@ def plan(
         now: The present time.
         public_url: How people reach Receiver, for links.
     """
+    if story.incident.merged_into is not None:
+        return Plan(drafts=tuple(_farewell(story, story.incident.merged_into, places, public_url)))
     situation = assess(story, now)
     choice = choose(routes, situation.labels)
     tone = tone_of(situation, hold_until)
@@ -150,7 +153,9 @@ def _voice(story: Story, place: Place, places: Configured) -> _Voice:
             (
                 message
                 for message in story.messages
-                if message.draft.place is through and (configured or message.draft.address == place.value)
+                if message.incident_id == story.incident.id
+                and message.draft.place is through
+                and (configured or message.draft.address == place.value)
             ),
             key=lambda message: message.id,
         )
@@ -161,6 +166,27 @@ def _voice(story: Story, place: Place, places: Configured) -> _Voice:
         address = next((message.draft.address for message in said if message.draft.act is Act.POST), default)
     name = place.value if configured else f"console-{place.value}"
     return _Voice(incident_id=story.incident.id, place=through, address=address, name=name, said=said)
+
+
+def _farewell(story: Story, into: int, places: Configured, public_url: str | None) -> Iterator[Draft]:
+    """End what a merged incident has said: its message points to the older one, and nobody is called for it any more.
+
+    What it had not begun to say was taken back when it was merged; the older incident says it, where it is still true.
+    """
+    cause = f"it goes on as incident {into}"
+    chat = _spoken(_voice(story, Place.SLACK, places))
+    if chat.of(Act.POST):
+        pointer = chat.draft(Act.UPDATE, f"merged:{into}", slack.pointer(story.incident.id, into, public_url), cause)
+        if pointer.key not in {message.draft.key for message in chat.said}:
+            yield pointer
+    pager = _spoken(_voice(story, Place.PAGERDUTY, places))
+    if _is_open(pager):
+        yield pager.draft(Act.RESOLVE, "resolve:merged", pagerduty.resolve(story.incident.id), cause)
+
+
+def _spoken(voice: _Voice) -> _Voice:
+    """Leave out what was never said."""
+    return replace(voice, said=tuple(one for one in voice.said if one.state is not MessageState.SUPERSEDED))
 
 
 def _slack_drafts(

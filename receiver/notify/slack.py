@@ -59,6 +59,16 @@ def line(situation: Situation) -> dict[str, Any]:
     return {"text": markup(f"🟢 {account.quiet_line(situation)}", TEXT), "blocks": []}
 
 
+def pointer(incident_id: int, into: int, public_url: str | None) -> dict[str, Any]:
+    """Make what stands in the place of the card of an incident that was merged into an older one."""
+    text = f"⚪ Incident {incident_id} is about the same workflow as incident {into}, and goes on there."
+    shown = markup(text, TEXT)
+    if public_url:
+        link = slack_link(f"{public_url.rstrip('/')}/api/v1/incidents/{into}/timeline", "timeline")
+        shown = f"{shown} {link}"
+    return {"text": markup(text, TEXT), "blocks": [SectionBlock(text=_verbatim(shown)).to_dict()]}
+
+
 def reply(text: str, *, broadcast: bool) -> dict[str, Any]:
     """Make a line of the thread."""
     return {"text": markup(text, TEXT), "blocks": [], "broadcast": broadcast}
