@@ -16,6 +16,7 @@ from litestar import Litestar
 from msgspec.structs import replace
 
 from receiver.cli.entrance import Entrance, open_entrance
+from receiver.cli.watch import keep_watch, look_at_peers
 from receiver.cli.wiring import database_url, open_database, open_rooms
 from receiver.model.errors import SettingsError, StoreError
 from receiver.pipeline.labour import Labour
@@ -26,9 +27,12 @@ from receiver.store.database import Transaction
 from receiver.store.jobs import Job
 from receiver.store.migrate import is_behind, migrate as migrate_database, revision_of
 from receiver.upkeep.calendar import keep_calendar
+from receiver.upkeep.deadletters import LetterBound
+from receiver.upkeep.rollup import keep_counted
 from receiver.web.app import make_app
 from receiver.web.feed import Feed
 from receiver.web.health import SPOOL, Check, Condition, State
+from receiver.web.replay import Replay
 from receiver.webhook.access import Access, Keys
 from receiver.webhook.route import Door
 
@@ -88,6 +92,14 @@ async def running(settings: Settings, *, say: Callable[[str], None] = say_on_con
         drain = entrance.drain
         await stack.enter_async_context(_background("drain", lambda: labour.keep_going("drain", drain.step)))
         await stack.enter_async_context(_background("worker", _behind_the_door(settings, url, rooms, labour)))
+        letters = LetterBound(
+            rooms.database,
+            most=settings.deadletters.most,
+            settled_for=settings.retention.webhooks,
+            registry=entrance.registry,
+            now=rooms.now,
+        )
+        await stack.enter_async_context(_background("deadletters", letters.keep))
         await stack.enter_async_context(_serving(app, listener, feed))
         yield f"http://{settings.server.host}:{listener.getsockname()[1]}"
 
@@ -115,6 +127,7 @@ def _app(settings: Settings, rooms: Rooms, labour: Labour, entrance: Entrance, f
         door=door,
         wake=wake,
         feed=feed,
+        replay=Replay(rooms.database, entrance.reception.record, rooms.now),
         registry=entrance.registry,
         checks={SPOOL: entrance.look, **_checks(rooms, labour)},
     )
@@ -152,6 +165,7 @@ def _checks(rooms: Rooms, labour: Labour) -> dict[str, Check]:
         "kubernetes": kubernetes,
         "slack": configured(rooms.slack, "slack.bot_token"),
         "pagerduty": configured(rooms.pagerduty, "pagerduty.routing_key"),
+        "alertmanager": lambda: look_at_peers(rooms),
     }
 
 
@@ -168,6 +182,8 @@ def _behind_the_door(
         async with asyncio.TaskGroup() as group:
             group.create_task(labour.run())
             group.create_task(keep_calendar(rooms.database, rooms.now))
+            group.create_task(keep_watch(settings, rooms))
+            group.create_task(keep_counted(rooms.database, rooms.now))
 
     return begin
 

@@ -86,6 +86,14 @@ class QueryRefused(StoreError):
         self.parameter = parameter
 
 
+class LetterAbsent(StoreError):
+    """There is no dead letter of that number."""
+
+
+class LetterSettled(StoreError):
+    """A person has decided about that dead letter already; the first word stays."""
+
+
 class ClusterError(ReceiverError):
     """The Kubernetes API refused or failed."""
 

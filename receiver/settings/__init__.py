@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -177,6 +177,14 @@ class Spool(Part, frozen=True):
     a bad night, and little enough for the smallest volume that one would give a service."""
 
 
+class DeadLetters(Part, frozen=True):
+    """Bodies that could not be understood."""
+
+    most: Annotated[int, msgspec.Meta(ge=1)] = 2_000
+    """How many are kept: enough to see what a sender does wrong all night. Those that were replayed or discarded go
+    first, the oldest first; then the oldest of all, which is counted and logged as an error."""
+
+
 class Archive(Part, frozen=True):
     """The S3 bucket for what leaves Postgres. Credentials come by boto3's own chain: environment, profile, pod."""
 
@@ -228,6 +236,7 @@ class Settings(Part, frozen=True):
     """Null means the shipped ones, in dry run; a mapping sets the mode of shipped ones by name; text is a folder of
     `*.yaml`; a list holds playbooks in place."""
     incidents: Incidents = Incidents()
+    deadletters: DeadLetters = DeadLetters()
     alertmanager: Alertmanager = Alertmanager()
     watchdog: Watchdog | None = None
     """Null means that the silence of `Watchdog` alarms nobody, and that it is recorded without an incident."""

@@ -13,13 +13,14 @@ from prometheus_client import CollectorRegistry
 from receiver.store.database import Database
 from receiver.web import front, headers, problems
 from receiver.web.access import OPEN, guard
-from receiver.web.api import alerts, decisions, incidents, messages, playbooks, remediations, stats, stream
+from receiver.web.api import alerts, deadletters, decisions, incidents, messages, playbooks, remediations, stats, stream
 from receiver.web.api.asking import Wake
 from receiver.web.description import WEBHOOK_PATH, describe, schema
 from receiver.web.feed import Feed
 from receiver.web.health import Check, Health, healthz, readyz
 from receiver.web.metrics import Exposition, OpenCounts, metrics
 from receiver.web.question import refuse_unknown
+from receiver.web.replay import Replay
 from receiver.webhook import route
 from receiver.webhook.access import Access
 
@@ -38,6 +39,7 @@ def make_app(
     door: DoorApp,
     wake: Wake,
     feed: Feed,
+    replay: Replay,
     registry: CollectorRegistry,
     checks: Mapping[str, Check] | None = None,
     lifespan: Sequence[AbstractAsyncContextManager[None]] = (),
@@ -51,13 +53,21 @@ def make_app(
         wake: Enqueues whatever acts on requests, in the transaction that wrote one.
         feed: The stream of events. Whoever runs the server ends it when the server begins to stop, since open streams
             would hold it up; the application ends it in any case when it is done.
+        replay: Parses dead letters again.
         registry: Metrics of all rooms; one application a registry.
         checks: What `/readyz` tells beside database and migrations, by name.
         lifespan: What lives as long as the application, entered in this order.
     """
     health = Health(database, checks or {})
     exposition = Exposition(registry, OpenCounts(database))
-    things = {"database": database, "wake": wake, "feed": feed, "health": health, "exposition": exposition}
+    things = {
+        "database": database,
+        "wake": wake,
+        "feed": feed,
+        "replay": replay,
+        "health": health,
+        "exposition": exposition,
+    }
     given = {name: _provide(thing) for name, thing in things.items()}
     routes: list[ControllerRouterHandler] = [front.front, healthz, readyz, metrics, _api()]
     given["description"] = _provide(describe(routes, given))
@@ -76,7 +86,7 @@ def make_app(
 
 
 def _api() -> Router:
-    rooms = (alerts, incidents, playbooks, remediations, decisions, messages, stats, stream)
+    rooms = (alerts, incidents, playbooks, remediations, decisions, messages, deadletters, stats, stream)
     return Router("/api/v1", route_handlers=[room.ROUTER for room in rooms])
 
 

@@ -1,11 +1,10 @@
 """Bodies that could not be understood, newest first."""
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import func, select
 
+from receiver.model.deadletter import DeadLetter, Fate
 from receiver.store.database import Transaction
 from receiver.store.history.page import Order, Page, is_number, read_page
 from receiver.store.rows import Row
@@ -15,39 +14,37 @@ ORDER: Final = Order(columns=(DeadLetterRow.id,))
 
 _COLUMNS: Final[tuple[Any, ...]] = (
     DeadLetterRow.id,
+    DeadLetterRow.key,
     DeadLetterRow.received_at,
     DeadLetterRow.reason,
     DeadLetterRow.place,
+    DeadLetterRow.settled_at,
+    DeadLetterRow.settled_by,
+    DeadLetterRow.settlement,
     func.octet_length(DeadLetterRow.body).label("size"),
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
-    """A body that could not be understood.
-
-    Attributes:
-        reason: What is wrong with it.
-        place: Where in it, as a path; empty for the body as a whole.
-        size: Bytes of the body.
-        body: The body itself; None in a page, which would grow without bound.
-    """
-
-    id: int
-    received_at: datetime
-    reason: str
-    place: str
-    size: int
-    body: bytes | None = None
-
-
-async def page(tx: Transaction, *, limit: int = 50, cursor: str | None = None) -> Page[DeadLetter]:
+async def page(
+    tx: Transaction, *, settled: bool | None = None, limit: int = 50, cursor: str | None = None
+) -> Page[DeadLetter]:
     """Read the newest dead letters, by `id`, without their bodies.
+
+    Args:
+        tx: The transaction to read in.
+        settled: Only those of which a person decided something, or nothing; None for all.
+        limit: Most items of the page.
+        cursor: Where it begins.
 
     Raises:
         QueryRefused: The cursor or the limit is none.
     """
-    return await read_page(tx, select(*_COLUMNS), ORDER, limit=limit, cursor=cursor, noun=_letter)
+    statement = select(*_COLUMNS)
+    if settled is not None:
+        statement = statement.where(
+            DeadLetterRow.settled_at.is_not(None) if settled else DeadLetterRow.settled_at.is_(None)
+        )
+    return await read_page(tx, statement, ORDER, limit=limit, cursor=cursor, noun=_letter)
 
 
 async def get(tx: Transaction, number: int) -> DeadLetter | None:
@@ -61,5 +58,14 @@ async def get(tx: Transaction, number: int) -> DeadLetter | None:
 
 def _letter(row: Row, body: bytes | None = None) -> DeadLetter:
     return DeadLetter(
-        id=row.id, received_at=row.received_at, reason=row.reason, place=row.place, size=row.size, body=body
+        id=row.id,
+        key=row.key,
+        received_at=row.received_at,
+        reason=row.reason,
+        place=row.place,
+        size=row.size,
+        fate=Fate(row.settlement) if row.settlement else None,
+        settled_at=row.settled_at,
+        settled_by=row.settled_by,
+        body=body,
     )

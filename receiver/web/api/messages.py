@@ -1,20 +1,20 @@
-"""The outbox, and the bodies that could not be understood."""
+"""The outbox: what was said to people, and what became of it."""
 
 from datetime import datetime
 from typing import Annotated, Any
 
 from litestar import Router, get
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Meta, Struct
 
 from receiver.model.message import Act, Message, MessageState, Place
 from receiver.store.database import Database
-from receiver.store.history import deadletters, messages
-from receiver.store.history.deadletters import DeadLetter
+from receiver.store.history import messages
 from receiver.store.history.messages import MessageFilter
 from receiver.web.access import needs
 from receiver.web.api.shapes import Cursor, Items, Limit, items_of
+from receiver.web.problems import not_found
 from receiver.webhook.access import Role
 
 
@@ -36,17 +36,7 @@ class MessageShape(Struct, frozen=True, kw_only=True):
     error: str
 
 
-class DeadLetterShape(Struct, frozen=True, kw_only=True):
-    """One body that could not be understood."""
-
-    id: int
-    received_at: datetime
-    reason: str
-    place: Annotated[str, Meta(description="Where in the body, as a path; empty for the body as a whole.")]
-    size: Annotated[int, Meta(description="Bytes of the body.")]
-
-
-@get("/outbox", summary="List messages, newest first", operation_id="listMessages")
+@get("/", summary="List messages, newest first", operation_id="listMessages")
 async def list_messages(
     *,
     database: NamedDependency[Database],
@@ -59,19 +49,21 @@ async def list_messages(
     """Answer with the newest messages that all filters want."""
     wanted = MessageFilter(state=in_state, place=place, incident_id=incident)
     async with database.transaction() as tx:
-        return items_of(await messages.page(tx, wanted, limit=limit, cursor=cursor), _message_shape)
+        return items_of(await messages.page(tx, wanted, limit=limit, cursor=cursor), message_shape)
 
 
-@get("/deadletters", summary="List what was not understood, newest first", operation_id="listDeadLetters")
-async def list_dead_letters(
-    database: NamedDependency[Database], limit: Limit = 50, cursor: Cursor = None
-) -> Items[DeadLetterShape]:
-    """Answer with the newest bodies that could not be understood, each with the reason."""
+@get("/{message_id:int}", summary="Show one message", operation_id="getMessage")
+async def get_message(database: NamedDependency[Database], message_id: FromPath[int]) -> MessageShape:
+    """Answer with one message and what became of it."""
     async with database.transaction() as tx:
-        return items_of(await deadletters.page(tx, limit=limit, cursor=cursor), _letter_shape)
+        found = await messages.get(tx, message_id)
+    if found is None:
+        raise not_found(f"there is no message {message_id}; GET /api/v1/outbox lists them")
+    return message_shape(found)
 
 
-def _message_shape(message: Message) -> MessageShape:
+def message_shape(message: Message) -> MessageShape:
+    """Give a message its shape."""
     return MessageShape(
         id=message.id,
         incident_id=message.incident_id,
@@ -89,10 +81,4 @@ def _message_shape(message: Message) -> MessageShape:
     )
 
 
-def _letter_shape(letter: DeadLetter) -> DeadLetterShape:
-    return DeadLetterShape(
-        id=letter.id, received_at=letter.received_at, reason=letter.reason, place=letter.place, size=letter.size
-    )
-
-
-ROUTER = Router("/", route_handlers=[list_messages, list_dead_letters], opt=needs(Role.VIEWER), tags=["messages"])
+ROUTER = Router("/outbox", route_handlers=[list_messages, get_message], opt=needs(Role.VIEWER), tags=["messages"])

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -12,11 +12,15 @@ import pytest
 import uvicorn
 from prometheus_client import CollectorRegistry
 
+from receiver.model.incident import LabelNames
 from receiver.settings import Hidden, Token
 from receiver.store.database import Database, Transaction
+from receiver.store.intake import Intake
+from receiver.store.jobs import Queue
 from receiver.web.app import make_app
 from receiver.web.feed import Feed
 from receiver.web.health import Check
+from receiver.web.replay import Replay
 from receiver.webhook.access import Access, Keys
 from receiver.webhook.route import Receive, Scope, Send
 
@@ -59,6 +63,8 @@ async def running(database: Database, *, checks: Mapping[str, Check] | None = No
         woken.append(run_id)
 
     tokens = [Token(name=f"{role}s", role=role, token=Hidden(f"{role}-token")) for role in ROLES]  # type: ignore[arg-type]
+    queue = Queue(database)
+    await queue.open()
     feed = Feed(database, interval=timedelta(milliseconds=20))
     app = make_app(
         database=database,
@@ -66,6 +72,7 @@ async def running(database: Database, *, checks: Mapping[str, Check] | None = No
         door=door,
         wake=wake,
         feed=feed,
+        replay=Replay(database, Intake(database, queue, LabelNames()).record, lambda: datetime.now(UTC)),
         registry=CollectorRegistry(),
         checks=checks,
     )
