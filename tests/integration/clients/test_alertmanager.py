@@ -14,7 +14,7 @@ from receiver.clients.alertmanager import AlertmanagerClient, AlertState
 from receiver.model.errors import AlertmanagerError, AlertmanagerUnreachable, SettingsError
 from receiver.model.matcher import Matcher
 from receiver.webhook.message import fingerprint_of
-from tests.integration.upkeep.alertmanager import Alertmanager, free_port, until
+from tests.integration.upkeep.asking.alertmanager import Alertmanager, free_port, until
 
 STUCK = {"alertname": "WorkflowStuckDetection", "namespace": "taskmaster", "workflow_name": 'rex "the \\ second"'}
 SLOW = {"alertname": "WorkflowSlow", "namespace": "taskmaster"}
