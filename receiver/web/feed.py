@@ -169,6 +169,9 @@ class Feed:
                 self._reader.add_done_callback(self._reader_ended)
             listener = _Listener()
             self._listeners.add(listener)
+            if self._ended:
+                # It ended while the timeline was looked at, and nobody would let this listener go.
+                listener.dismiss()
             return listener, self._progress.highest, frozenset(self._progress.missing)
 
     def _leave(self, listener: _Listener) -> None:
