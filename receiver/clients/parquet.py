@@ -6,7 +6,8 @@ small row groups: whoever writes or reads it holds one of them in memory, and a 
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -20,8 +21,10 @@ from receiver.model.history import HistoryRow, Relation
 SCHEMA_VERSION: Final = 1
 """Of the columns below; it grows with each change that readers of older files must know of."""
 
-ROW_GROUP: Final = 10_000
-"""Rows that are in memory at once: some 20 MB of alerts."""
+ROW_GROUP: Final = 5_000
+"""Rows that are in memory at once: some 10 MB of alerts."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _TIME: Final = pa.timestamp("us", tz="UTC")
 _TEXTS: Final = pa.map_(pa.string(), pa.string())
@@ -123,14 +126,25 @@ def read_parquet(path: Path, relation: Relation) -> Iterator[list[dict[str, Any]
 
 
 def rows_of(table: Any) -> list[dict[str, Any]]:
-    """Read the rows of an Arrow table; times are aware, maps are dictionaries."""
-    rows: list[dict[str, Any]] = table.to_pylist(maps_as_pydicts="strict")
-    times = [column.name for column in table.schema if pa.types.is_timestamp(column.type)]
-    for row in rows:
-        for name in times:
-            # pyarrow names the zone by its database entry; all our times have the one of the standard library.
-            row[name] = None if row[name] is None else row[name].replace(tzinfo=UTC)
-    return rows
+    """Read the rows of an Arrow table; times are aware, maps are dictionaries.
+
+    Column by column: pyarrow's own way takes five times as long for times and maps.
+    """
+    columns = [_values(column.combine_chunks()) for column in table.columns]
+    return [dict(zip(table.column_names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _values(column: Any) -> list[Any]:
+    if pa.types.is_timestamp(column.type):
+        counts = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_pylist()
+        return [None if count is None else _EPOCH + timedelta(microseconds=count) for count in counts]
+    if pa.types.is_map(column.type):
+        names, texts, ends = column.keys.to_pylist(), column.items.to_pylist(), column.offsets.to_pylist()
+        first = ends[0]
+        spans = ((start - first, end - first) for start, end in pairwise(ends))
+        return [dict(zip(names[start:end], texts[start:end], strict=True)) for start, end in spans]
+    found: list[Any] = column.to_pylist()
+    return found
 
 
 def _plain(value: Any) -> Any:

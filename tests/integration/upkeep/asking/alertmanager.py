@@ -42,6 +42,7 @@ class Alertmanager:
         self._session = session
         self._port = free_port()
         self._process: asyncio.subprocess.Process | None = None
+        self._starts: dict[str, str] = {}
         self.url = f"http://127.0.0.1:{self._port}"
         route = {
             "receiver": "receiver",
@@ -78,7 +79,7 @@ class Alertmanager:
         await self.start()
 
     async def fire(self, *alerts: Mapping[str, str], over: bool = False) -> None:
-        """Do as Prometheus does: post alerts that fire, or their end."""
+        """Do as Prometheus does: post alerts that fire, or their end, always with the same start."""
         ends = {"endsAt": datetime.now(UTC).isoformat()} if over else {}
         body = [
             {"labels": labels, "annotations": {"summary": "x\x00y"}, "generatorURL": "http://prometheus.invalid/"}
