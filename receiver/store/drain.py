@@ -143,7 +143,7 @@ class Drain:
                 return
             # It was answered 200, so it must not be dropped: a person decides what becomes of it.
             [refused] = deliveries
-            log.exception("spool", action="delivery_refused", key=str(refused.key))
+            log.warning("spool", action="delivery_refused", key=str(refused.key), reason=str(error))
             fault = DeliveryError(f"it was taken while Postgres was away, and is now refused: {error}")
             await self._keep(refused.body, fault, refused.received_at, refused.key)
         else:
