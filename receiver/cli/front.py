@@ -5,18 +5,20 @@ import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 import uvloop
 
 from receiver import __version__
+from receiver.cli.group import Subcommands
 from receiver.cli.logs import set_up_logs
-from receiver.model.errors import DocumentError, PlaybookError, ReceiverError, SettingsError
+from receiver.model.errors import DocumentError, PlaybookError, QueryRefused, ReceiverError, SettingsError
 from receiver.settings import Settings, read_settings
 
 app = typer.Typer(
     name="receiver",
+    cls=Subcommands,
     help="Keeps every Prometheus alert, heals stuck Argo workflows under guards, and tells people what is left.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -27,7 +29,8 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", "-c", metavar="FILE", help="Settings; else RECEIVER_CONFIG, else ./receiver.yaml."),
 ]
-Output = Annotated[str, typer.Option("--output", "-o", metavar="FORMAT", help="table, or json for programs.")]
+
+T = TypeVar("T")
 
 
 def main() -> None:
@@ -45,8 +48,8 @@ def main() -> None:
 
 def _fail(error: BaseException) -> NoReturn:
     typer.echo(f"receiver: {error}", err=True)
-    wrong_settings = isinstance(error, SettingsError | DocumentError | PlaybookError)
-    sys.exit(2 if wrong_settings else 1)
+    wrongly_asked = isinstance(error, SettingsError | DocumentError | PlaybookError | QueryRefused)
+    sys.exit(2 if wrongly_asked else 1)
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
@@ -64,11 +67,11 @@ def settings_of(config: Path | None) -> Settings:
     return read_settings(config, os.environ)
 
 
-def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run a command's work to its end; Ctrl-C ends it quietly."""
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work to its end, and give what it found; Ctrl-C ends it quietly."""
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(work)
+            return runner.run(work)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -16,15 +16,14 @@ from litestar import Litestar
 from msgspec.structs import replace
 
 from receiver.cli.entrance import Entrance, open_entrance
+from receiver.cli.waking import waking
 from receiver.cli.watch import keep_watch, look_at_peers
 from receiver.cli.wiring import database_url, open_database, open_rooms
 from receiver.model.errors import SettingsError, StoreError
 from receiver.pipeline.labour import Labour
 from receiver.pipeline.rooms import Rooms, say_on_console
 from receiver.settings import Hidden, Settings, Token, check_exposure
-from receiver.store import catalogue, runs
-from receiver.store.database import Transaction
-from receiver.store.jobs import Job
+from receiver.store import catalogue
 from receiver.store.migrate import is_behind, migrate as migrate_database, revision_of
 from receiver.upkeep.calendar import keep_calendar
 from receiver.upkeep.deadletters import LetterBound
@@ -115,17 +114,11 @@ def _app(settings: Settings, rooms: Rooms, labour: Labour, entrance: Entrance, f
         now=rooms.now,
     )
 
-    async def wake(transaction: Transaction, run_id: int | None) -> None:
-        if run_id is not None:
-            cursor = await runs.wake(transaction, run_id, rooms.now())
-            if cursor is not None:
-                await rooms.queue.enqueue(transaction, Job.TICK, {"run_id": run_id, "cursor": cursor})
-
     return make_app(
         database=rooms.database,
         access=access,
         door=door,
-        wake=wake,
+        wake=waking(rooms.queue, rooms.now),
         feed=feed,
         replay=Replay(rooms.database, entrance.reception.record, rooms.now),
         registry=entrance.registry,

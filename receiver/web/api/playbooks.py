@@ -40,11 +40,21 @@ class PlaybookList(Struct, frozen=True, kw_only=True):
     items: list[PlaybookShape]
 
 
+def playbook_shape(playbook: Loaded) -> PlaybookShape:
+    """Give a playbook its shape."""
+    return PlaybookShape(**_members(playbook))
+
+
+def playbook_text_shape(playbook: Loaded) -> PlaybookTextShape:
+    """Give a playbook its shape, with its document."""
+    return PlaybookTextShape(**_members(playbook), text=playbook.text)
+
+
 @get("/", summary="List playbooks", operation_id="listPlaybooks")
 async def list_playbooks(database: NamedDependency[Database]) -> PlaybookList:
     """Answer with all playbooks, by name."""
     async with database.transaction() as tx:
-        return PlaybookList(items=[PlaybookShape(**_members(one)) for one in await playbooks.all_loaded(tx)])
+        return PlaybookList(items=[playbook_shape(one) for one in await playbooks.all_loaded(tx)])
 
 
 @get("/{name:str}", summary="Show one playbook", operation_id="getPlaybook")
@@ -54,7 +64,7 @@ async def get_playbook(database: NamedDependency[Database], name: FromPath[str])
         found = await playbooks.get(tx, name)
     if found is None:
         raise _absent(name)
-    return PlaybookTextShape(**_members(found), text=found.text)
+    return playbook_text_shape(found)
 
 
 def _members(playbook: Loaded) -> dict[str, Any]:

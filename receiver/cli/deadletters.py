@@ -1,0 +1,197 @@
+"""`receiver deadletter`: bodies that were not understood, and replaying them, or any delivery, for debugging."""
+
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from receiver.cli.reading import Config, Cursor, Limit, Output, absent, ask, more, opened, run, settings_of
+from receiver.cli.remediations import person
+from receiver.cli.tables import Form, dump, members, say, table
+from receiver.model.alert import Receipt, Spooled
+from receiver.model.errors import DeliveryError, SettingsError, StoreError
+from receiver.settings import Settings
+from receiver.store.database import Database
+from receiver.store.history import deadletters, deliveries
+from receiver.store.intake import Intake
+from receiver.store.jobs import Queue
+from receiver.store.migrate import migrate
+from receiver.upkeep.rollup import count_up
+from receiver.web.api.deadletters import letter_shape, replayed_shape, whole_letter_shape
+from receiver.web.api.shapes import items_of
+from receiver.web.replay import Replay
+from receiver.webhook.message import parse
+
+app = typer.Typer(
+    add_completion=False,
+    name="deadletter",
+    help="Bodies that were not understood, and their replay.",
+    no_args_is_help=True,
+)
+
+Letter = Annotated[int, typer.Argument(metavar="ID", help="Number of the dead letter.")]
+Letters = Annotated[list[int] | None, typer.Argument(metavar="ID...", help="Numbers of dead letters.")]
+
+
+@app.command("list")
+def list_letters(
+    *,
+    config: Config = None,
+    output: Output = Form.TABLE,
+    settled: Annotated[
+        bool | None, typer.Option("--settled/--open", help="Only those of which somebody decided, or nobody.")
+    ] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> None:
+    """List what was not understood, newest first."""
+    page = ask(config, lambda tx: deadletters.page(tx, settled=settled, limit=limit, cursor=cursor))
+    if output is Form.JSON:
+        dump(items_of(page, letter_shape))
+        return
+    table(
+        ("id>", "received", "bytes>", "place", "reason", "fate", "decided by"),
+        ((one.id, one.received_at, one.size, one.place, one.reason, one.fate, one.settled_by) for one in page.items),
+    )
+    more(page)
+
+
+@app.command("show")
+def show_letter(
+    letter: Letter,
+    *,
+    config: Config = None,
+    output: Output = Form.TABLE,
+    raw: Annotated[bool, typer.Option("--raw", help="Write the body alone, byte for byte.")] = False,
+) -> None:
+    """Show one dead letter with its body."""
+    found = ask(config, lambda tx: deadletters.get(tx, letter))
+    if found is None:
+        raise absent(f"dead letter {letter}", "deadletter list")
+    body = found.body or b""
+    if raw:
+        sys.stdout.buffer.write(body)
+        return
+    if output is Form.JSON:
+        dump(whole_letter_shape(found))
+        return
+    members(
+        [
+            ("dead letter", found.id),
+            ("received", found.received_at),
+            ("reason", found.reason),
+            ("place", found.place),
+            ("bytes", found.size),
+            ("fate", found.fate),
+            ("decided by", found.settled_by),
+            ("decided", found.settled_at),
+        ]
+    )
+    for line in ("", *body.decode("utf-8", errors="replace").splitlines()):
+        say(line)
+
+
+@app.command("replay")
+def replay(
+    letters: Letters = None,
+    *,
+    config: Config = None,
+    output: Output = Form.TABLE,
+    delivery: Annotated[
+        list[int] | None, typer.Option(metavar="ID", help="A raw delivery, by its webhook_id; repeatable.")
+    ] = None,
+    into: Annotated[str | None, typer.Option(metavar="URL", help="A database for debugging, for --delivery.")] = None,
+) -> None:
+    """Parse dead letters again and record them; or replay raw deliveries into a fresh database, for debugging."""
+    if bool(letters) == bool(delivery):
+        raise typer.BadParameter("name dead letters, or deliveries with --delivery and --into")
+    if bool(delivery) != bool(into):
+        raise typer.BadParameter("--delivery and --into go together: the own database has its deliveries already")
+    settings = settings_of(config)
+    if delivery and into:
+        run(_replay_deliveries(settings, delivery, into, output))
+    else:
+        run(_replay_letters(settings, letters or [], output))
+
+
+@app.command("discard")
+def discard(letters: Annotated[list[int], typer.Argument(metavar="ID...")], *, config: Config = None) -> None:
+    """Note that nobody wants these dead letters; they go when their time is over."""
+
+    async def discarding() -> None:
+        async with _replays(settings_of(config)) as replays:
+            for letter in letters:
+                await replays.discard(letter, by=person())
+                say(f"dead letter {letter} is discarded")
+
+    run(discarding())
+
+
+async def _replay_letters(settings: Settings, letters: Sequence[int], output: Form) -> None:
+    failed = False
+    async with _replays(settings) as replays:
+        for letter in letters:
+            try:
+                _tell(f"dead letter {letter}", await replays.replay(letter, by=person()), output)
+            except DeliveryError as error:
+                failed = True
+                typer.echo(f"receiver: dead letter {letter} is still not understood: {error}", err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+async def _replay_deliveries(settings: Settings, numbers: Sequence[int], into: str, output: Form) -> None:
+    """Record raw deliveries in another database, as of the time at which they were received."""
+    if settings.database.secret.given and settings.database.secret.reveal() == into:
+        raise SettingsError("--into names the configured database; give a fresh one, since replaying must not touch it")
+    async with opened(settings) as database:
+        found = []
+        for number in numbers:
+            async with database.transaction() as tx:
+                raw = await deliveries.get(tx, number)
+            if raw is None:
+                raise StoreError(f"there is no delivery {number}, or not any more: see retention.webhooks")
+            found.append(raw)
+    await migrate(into)
+    async with _recording(settings, Database(into, connections=4)) as (target, intake):
+        for raw in found:
+            receipt = await intake.record(parse(raw.body, raw.received_at, key=raw.key))
+            _tell(f"delivery {raw.id}", receipt, output)
+        await count_up(target, datetime.now(UTC))
+
+
+@asynccontextmanager
+async def _replays(settings: Settings) -> AsyncIterator[Replay]:
+    async with opened(settings) as database:
+        queue = Queue(database)
+        await queue.open()
+        intake = Intake(database, queue, settings.workflow_labels.names)
+        yield Replay(database, intake.record, lambda: datetime.now(UTC))
+        await intake.close()
+
+
+@asynccontextmanager
+async def _recording(settings: Settings, database: Database) -> AsyncIterator[tuple[Database, Intake]]:
+    """Open another database for recording."""
+    await database.open()
+    try:
+        queue = Queue(database)
+        await queue.open()
+        intake = Intake(database, queue, settings.workflow_labels.names)
+        yield database, intake
+        await intake.close()
+    finally:
+        await database.close()
+
+
+def _tell(what: str, kept: Receipt | Spooled, output: Form) -> None:
+    if output is Form.JSON:
+        dump(replayed_shape(kept))
+    elif isinstance(kept, Receipt):
+        changes = f"{kept.new} new, {kept.updated} updated, {kept.repeated} repeated, {kept.resolved} resolved"
+        say(f"{what} is recorded as delivery {kept.webhook_id}: {changes}")
+    else:
+        say(f"{what} waits on the local disk under {kept.key}")

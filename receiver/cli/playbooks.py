@@ -1,0 +1,81 @@
+"""`receiver playbooks`: those that the service loaded, and whether others could be."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from receiver.cli.front import settings_of
+from receiver.cli.reading import Config, Output, absent, ask
+from receiver.cli.tables import Form, dump, members, say, table
+from receiver.model.document import Document
+from receiver.model.errors import PlaybookError
+from receiver.remediate.language import Playbook, check_names, load, warnings
+from receiver.remediate.loader import load_all
+from receiver.store.history import playbooks
+from receiver.web.api.playbooks import playbook_shape, playbook_text_shape
+
+app = typer.Typer(
+    add_completion=False, name="playbooks", help="Playbooks: what may be done about which alert.", no_args_is_help=True
+)
+
+
+@app.command("list")
+def list_playbooks(*, config: Config = None, output: Output = Form.TABLE) -> None:
+    """List the playbooks as the service loaded them."""
+    found = ask(config, playbooks.all_loaded)
+    if output is Form.JSON:
+        dump({"items": [playbook_shape(one) for one in found]})
+        return
+    table(
+        ("name", "mode", "what it does", "cannot work because", "version", "loaded"),
+        ((one.name, one.mode, one.summary, one.disabled, one.version, one.loaded_at) for one in found),
+    )
+
+
+@app.command("show")
+def show_playbook(name: str, *, config: Config = None, output: Output = Form.TABLE) -> None:
+    """Show one playbook with its document."""
+    found = ask(config, lambda tx: playbooks.get(tx, name))
+    if found is None:
+        raise absent(f"playbook {name!r}", "playbooks list")
+    if output is Form.JSON:
+        dump(playbook_text_shape(found))
+        return
+    members(
+        [
+            ("playbook", found.name),
+            ("mode", found.mode),
+            ("version", found.version),
+            ("cannot work because", found.disabled),
+            ("loaded", found.loaded_at),
+        ]
+    )
+    for line in ("", *found.text.splitlines()):
+        say(line)
+
+
+@app.command("lint")
+def lint(
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE...", help="Else those of the settings.")] = None,
+    *,
+    config: Config = None,
+) -> None:
+    """Read playbooks as the service would: the first that is wrong ends with file, line and exit code 2."""
+    settings = settings_of(config)
+    found = list(_read(files)) if files else load_all(settings.playbooks)
+    check_names(found)
+    for playbook in found:
+        say(f"{playbook.name} is right; its mode is {playbook.mode.value}")
+        for warning in warnings(playbook):
+            say(f"  warning: {warning}")
+
+
+def _read(files: list[Path]) -> Iterator[Playbook]:
+    for file in files:
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise PlaybookError(f"{file} cannot be read: {error}") from error
+        yield load(Document(text, file=str(file)))

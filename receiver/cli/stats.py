@@ -1,0 +1,104 @@
+"""`receiver stats`: what happened over time, what was loud and what was silent."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from receiver.cli.reading import Config, Moment, Output, ask, moment
+from receiver.cli.tables import Form, cell, dump, members, say, table
+from receiver.store.stats import MOST_ALERTS, Stats, StatsFilter, Step, stats
+from receiver.web.api.stats import DAY, stats_shape
+
+app = typer.Typer(add_completion=False, name="stats")
+
+
+@app.command()
+def show_stats(
+    *,
+    config: Config = None,
+    output: Output = Form.TABLE,
+    since: Moment = None,
+    until: Moment = None,
+    step: Step | None = None,
+    alertname: str | None = None,
+    severity: str | None = None,
+    namespace: str | None = None,
+    workflow: Annotated[str | None, typer.Option(help="Only together with --namespace.")] = None,
+    top: Annotated[int, typer.Option(min=1, max=MOST_ALERTS, help="Most alerts in a list.")] = 20,
+) -> None:
+    """Count what happened over time: by default in the last day, by the hour."""
+    now = datetime.now(UTC)
+    end = moment(until, "--until") or now
+    wanted = StatsFilter(
+        since=moment(since, "--since") or end - DAY,
+        until=end,
+        step=step,
+        alertname=alertname,
+        severity=severity,
+        namespace=namespace,
+        workflow=workflow,
+    )
+    found = ask(config, lambda tx: stats(tx, wanted, now=now, top=top))
+    if output is Form.JSON:
+        dump(stats_shape(found))
+        return
+    _summary(found)
+    say()
+    table(
+        ("loudest alerts", "fired>", "resolved>", "mean time to resolve>"),
+        ((name, one.fired, one.resolved, one.mean_time_to_resolve) for name, one in found.alerts),
+        empty="no alert fired",
+    )
+    _silence(found)
+    _ends(found)
+    if not found.alerts:
+        return
+    say()
+    table(
+        (f"by the {'hour' if found.step is Step.HOUR else 'day'}", "fired>", "resolved>"),
+        ((at, one.fired, one.resolved) for at, one in found.steps if one.fired or one.resolved),
+    )
+
+
+def _summary(found: Stats) -> None:
+    total = found.total
+    mean = total.mean_time_to_resolve
+    rows: list[tuple[str, object]] = [
+        ("from", found.since),
+        ("until", found.until),
+        ("not counted yet", found.gap_since and f"{cell(found.gap_since)} until {cell(found.live_since)}"),
+        ("fired", total.fired),
+        ("resolved", total.resolved),
+        ("mean time to resolve", mean and f"{cell(mean)}, from begin to end of the {total.resolved} that ended"),
+    ]
+    if found.incidents is not None:
+        share = f" ({found.incidents.healed / found.incidents.closed:.0%})" if found.incidents.closed else ""
+        rows += [
+            ("incidents closed", found.incidents.closed),
+            ("healed without a human", f"{found.incidents.healed}{share}"),
+        ]
+    members(rows)
+
+
+def _silence(found: Stats) -> None:
+    if found.silent is None:
+        return
+    say()
+    table(
+        ("silent alerts", "fired last in the hour of"),
+        ((one.alertname, one.last_fired_at) for one in found.silent),
+        empty="no alert that was known was silent",
+    )
+    if found.silent_alerts is not None and found.silent_alerts > len(found.silent):
+        say(f"and {found.silent_alerts - len(found.silent)} more: --top {found.silent_alerts}")
+
+
+def _ends(found: Stats) -> None:
+    if not found.playbooks:
+        return
+    say()
+    table(
+        ("playbook", "ended as", "times>"),
+        ((name, outcome, number) for name, ends in found.playbooks.items() for outcome, number in ends.items()),
+    )
