@@ -147,9 +147,9 @@ class Service:
         await self.process.wait()
 
     async def stop(self) -> int:
-        """Ask it to end, as Kubernetes does; returns its exit code."""
+        """Ask it to end, as Kubernetes does, which waits no longer than 30 s; returns its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return await self.ended()
+        return await self.ended(within=30)
 
     async def ended(self, *, within: float = 60) -> int:
         """Wait for its end; returns its exit code."""
@@ -200,9 +200,7 @@ class Stage:
         await service.ready()
         return service
 
-    async def start(
-        self, command: str, *arguments: str, settings: Mapping[str, Any] | None = None, user: str | None = None
-    ) -> Service:
+    async def start(self, command: str, *arguments: str, settings: Mapping[str, Any] | None = None) -> Service:
         """Start a command with these settings, on a port of its own."""
         port = free_port()
         given = list(arguments)
@@ -211,9 +209,9 @@ class Stage:
             told = {**settings, "server": {"port": port, **settings.get("server", {})}}
             file.write_text(json.dumps(told, indent=1), encoding="utf-8")
             given += ["--config", str(file)]
-        return await self.launch([sys.executable, "-m", "receiver", command, *given], port=port, user=user)
+        return await self.launch([sys.executable, "-m", "receiver", command, *given], port=port)
 
-    async def launch(self, command: list[str], *, port: int, user: str | None = None) -> Service:
+    async def launch(self, command: list[str], *, port: int, user: str | None = None, **environment: str) -> Service:
         """Start a process in a group of its own, away from our environment and from our folder."""
         output = (self.folder / f"output-{len(self.services)}.txt").open("wb")
         process = await asyncio.create_subprocess_exec(
@@ -222,7 +220,7 @@ class Stage:
             stdout=output,
             stderr=output,
             cwd=self.folder,
-            env=self.environment(),
+            env=self.environment() | environment,
             start_new_session=True,
             user=user,
             group=pwd.getpwnam(user).pw_gid if user else None,

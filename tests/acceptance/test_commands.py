@@ -1,5 +1,6 @@
 """The commands as a shell sees them: exit codes, what is said on the way, and how they end."""
 
+import json
 import os
 import pwd
 import re
@@ -17,6 +18,7 @@ from receiver.sandbox.alertmanager import delivery
 from .conftest import ROOT, Stage, complaints, free_port, until
 
 ORDINARY = "nobody"
+PACKAGES = Path(pytest.__file__).parents[1]
 
 
 async def test_the_demo_tells_both_stories_and_ends_with_0(stage: Stage) -> None:
@@ -153,7 +155,7 @@ async def test_serve_ends_while_somebody_follows_the_stream_of_events(stage: Sta
 
 async def test_serve_ends_while_a_cluster_that_answers_nothing_is_asked(stage: Stage) -> None:
     stage.cluster.faults.hang(times=None)
-    service = await stage.serve(kubernetes=stage.settings()["kubernetes"] | {"timeout": "20s"})
+    service = await stage.serve(kubernetes=stage.settings()["kubernetes"] | {"timeout": "10s"})
     assert (await service.deliver(stage.alert("rex-implements-login"))).status == 200
     await until(lambda: stage.cluster.faults.seen(path="/workflows/"), "the cluster is asked")
 
@@ -163,24 +165,38 @@ async def test_serve_ends_while_a_cluster_that_answers_nothing_is_asked(stage: S
 @pytest.mark.skipif(os.geteuid() != 0, reason="as an ordinary user every test is this one")
 async def test_an_ordinary_user_serves_on_a_database_of_its_own(stage: Stage) -> None:
     account = pwd.getpwnam(ORDINARY)
-    if not can_read(ORDINARY, Path(sys.executable)) or not can_read(ORDINARY, ROOT / "receiver"):
-        pytest.skip(f"{ORDINARY} cannot read {sys.executable} or {ROOT}")
+    python = usable_python(ORDINARY, account.pw_gid)
     home = stage.folder / "home"
     home.mkdir()
     shutil.chown(home, account.pw_uid, account.pw_gid)
-    settings = stage.settings(database=None, auth=None, kubernetes=None) | {"data_dir": str(home / "data")}
+    port = free_port()
+    settings = {"data_dir": str(home / "data"), "server": {"port": port}}
+    file = stage.folder / "ordinary.yaml"
+    file.write_text(json.dumps(settings), encoding="utf-8")
 
-    service = await stage.start("serve", settings=settings, user=ORDINARY)
+    command = [python, "-m", "receiver", "serve", "--config", str(file)]
+    service = await stage.launch(command, port=port, user=ORDINARY, PYTHONPATH=f"{ROOT}:{PACKAGES}")
     await service.ready()
     assert (await service.post(delivery(stage.alert("rex-implements-login")), role=None)).status == 200
-    assert (home / "data" / "postgres").stat().st_uid == account.pw_uid
-    assert stat.S_IMODE((home / "data" / "postgres").stat().st_mode) == 0o700
+    database = (home / "data" / "postgres").stat()
+    assert (database.st_uid, stat.S_IMODE(database.st_mode)) == (account.pw_uid, 0o700)
     assert await service.stop() == 0
+    assert not postgres_runs(stage)
 
 
-def can_read(user: str, path: Path) -> bool:
-    command = ["setpriv", "--reuid", user, "--clear-groups", "test", "-r", str(path)]
-    return subprocess.run(command, check=False).returncode == 0
+def usable_python(user: str, group: int) -> str:
+    """Find a Python that another user may run: this one, or the system's of the same version."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for python in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
+        imports = [python, "-c", "import receiver.cli, psycopg"]
+        found = {"PYTHONPATH": f"{ROOT}:{PACKAGES}", "PATH": os.defpath}
+        with suppress(OSError):
+            tried = subprocess.run(
+                imports, cwd="/", env=found, user=user, group=group, extra_groups=[], capture_output=True, check=False
+            )
+            if tried.returncode == 0:
+                return python
+    pytest.skip(f"{user} can run no {version} with the packages in {PACKAGES}")
 
 
 def postgres_runs(stage: Stage) -> bool:
