@@ -176,6 +176,7 @@ def upgrade() -> None:
         sa.Column("lineage", sa.Text(), server_default="", nullable=False),
         sa.Column("acknowledged_by", sa.Text(), server_default="", nullable=False),
         sa.Column("look_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("asked", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("incidents_pkey")),
     )
     op.create_index("incidents_key_id_idx", "incidents", ["key", "id"], unique=False)

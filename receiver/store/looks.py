@@ -24,6 +24,9 @@ _HARMLESS: Final = tuple(
 )
 """Outcomes about which nobody has to be called."""
 
+_MOST_FIRING: Final = 500
+"""Alerts of one incident that playbooks are asked about: of more, the oldest; one workflow has a handful."""
+
 _MOST_RUNS: Final = 20
 """Earlier runs that are worth telling."""
 
@@ -34,7 +37,7 @@ class Look:
 
     Attributes:
         due_at: Its `look_at` then; ending the look compares with it, so that a change in between is not missed.
-        firing: Its alerts that fire, oldest first.
+        firing: Its alerts that fire, oldest first, at most 500.
     """
 
     incident: Incident
@@ -43,14 +46,21 @@ class Look:
 
 
 async def begin(transaction: Transaction, incident_id: int) -> Look | None:
-    """Load an incident with the alerts that fire; None when there is no such incident."""
-    row = (await transaction.execute(select(IncidentRow).where(IncidentRow.id == incident_id))).first()
+    """Load an incident with the alerts that fire; None when there is no such incident.
+
+    From here on a change asks for another look: it may come too late for this one.
+    """
+    begun = await transaction.execute(
+        update(IncidentRow).where(IncidentRow.id == incident_id).values(asked=False).returning(IncidentRow)
+    )
+    row = begun.first()
     if row is None:
         return None
     firing = await transaction.execute(
         select(OccurrenceRow)
         .where(OccurrenceRow.incident_id == incident_id, OccurrenceRow.status == "firing")
         .order_by(OccurrenceRow.starts_at, OccurrenceRow.id)
+        .limit(_MOST_FIRING)
     )
     return Look(incident=rows.incident(row), due_at=row.look_at, firing=[rows.occurrence(one) for one in firing])
 
@@ -148,7 +158,11 @@ async def end(transaction: Transaction, look: Look, *, again_at: datetime | None
     """End a look: nobody need look again before `again_at`, unless something changed meanwhile."""
     await transaction.execute(
         update(IncidentRow)
-        .where(IncidentRow.id == look.incident.id, IncidentRow.look_at.is_not_distinct_from(look.due_at))
+        .where(
+            IncidentRow.id == look.incident.id,
+            IncidentRow.look_at.is_not_distinct_from(look.due_at),
+            ~IncidentRow.asked,
+        )
         .values(look_at=again_at)
     )
 
@@ -157,8 +171,8 @@ async def demand(transaction: Transaction, incident_id: int, by: datetime) -> No
     """Have somebody look at an incident, at the latest at a time."""
     await transaction.execute(
         update(IncidentRow)
-        .where(IncidentRow.id == incident_id, or_(IncidentRow.look_at.is_(None), IncidentRow.look_at > by))
-        .values(look_at=by)
+        .where(IncidentRow.id == incident_id)
+        .values(look_at=func.least(IncidentRow.look_at, by), asked=True)
     )
 
 

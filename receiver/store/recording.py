@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 import psycopg
 from psycopg.rows import dict_row
 
 from receiver.model.alert import Change, Delivery, Receipt
 from receiver.model.incident import LabelNames
 from receiver.model.timeline import Kind
-from receiver.store.database import to_json
 from receiver.store.jobs import Job, Queue
 from receiver.store.rows import public_id
 from receiver.store.statements import statements
@@ -59,7 +59,7 @@ class Recording:
         self._changes: list[list[Change]] = []
         self._late: dict[int, list[Key]] = {}
         self._kept: AbstractSet[UUID] = frozenset()
-        self._events: list[tuple[datetime, str, str, int | None, str | None, str]] = []
+        self._events: list[tuple[datetime, str, str, int | None, str | None, dict[str, Any]]] = []
 
     async def record(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
         """Record a batch; the caller commits.
@@ -83,8 +83,7 @@ class Recording:
 
     async def _run(self, name: str, columns: Columns) -> list[dict[str, Any]]:
         async with self._connection.cursor(row_factory=dict_row) as cursor:
-            arrays = {column: list(values) for column, values in columns.items()}
-            await cursor.execute(statements()[name], arrays, prepare=True)
+            await cursor.execute(statements()[name], _parameters(name, columns), prepare=True)
             return await cursor.fetchall() if cursor.description else []
 
     async def _keep(self, deliveries: Sequence[Delivery]) -> dict[UUID, int]:
@@ -147,7 +146,7 @@ class Recording:
                 kind, sentence = _EVENTS[change]
                 text = sentence.format(name=telling.alert.labels.get("alertname") or "an alert without a name")
                 asked = {"peer": telling.asked.peer, "asked_at": telling.asked.at.isoformat()} if telling.asked else {}
-                detail = to_json({"receiver": telling.receiver} | asked)
+                detail = {"receiver": telling.receiver} | asked
                 self._events.append((telling.at, kind.value, text, story.id if story else None, alert_id, detail))
 
     async def _inquire(self, fresh: Sequence[Delivery]) -> None:
@@ -164,7 +163,7 @@ class Recording:
                 {
                     "received_at": [one.received_at for _, one in asking],
                     "key": [one.key for _, one in asking],
-                    "late": [to_json(late.get(number, [])) for number, _ in asking],
+                    "late": [late.get(number, []) for number, _ in asking],
                     "truncated": [one.truncated_alerts for _, one in asking],
                     "due_at": [one.received_at for _, one in asking],
                 },
@@ -175,16 +174,25 @@ class Recording:
         for story in changed:
             at = story.changed_at
             if at and story.opened:
-                self._events.insert(0, (at, Kind.INCIDENT_OPENED.value, "the incident begins", story.id, None, "{}"))
+                self._events.insert(0, (at, Kind.INCIDENT_OPENED.value, "the incident begins", story.id, None, {}))
             elif at and story.reopened:
                 text = "an alert fires again before the incident was over"
-                detail = to_json({"flaps": story.flaps})
+                detail = {"flaps": story.flaps}
                 self._events.append((at, Kind.INCIDENT_REOPENED.value, text, story.id, None, detail))
         if self._events:
             names = ("at", "kind", "text", "incident_id", "alert_id", "detail")
             columns: Columns = dict(zip(names, zip(*self._events, strict=True), strict=True))
             await self._run("add_events", {**columns, "run_id": [None] * len(self._events)})
-        await self._queue.enqueue_on(self._connection, Job.LOOK, [{"incident_id": story.id} for story in changed])
+        unasked = [{"incident_id": story.id} for story in changed if not story.asked]
+        await self._queue.enqueue_on(self._connection, Job.LOOK, unasked)
+
+
+def _parameters(name: str, columns: Columns) -> dict[str, Any]:
+    """Write rows as the one JSON document that most statements take; the others take an array for each column."""
+    if "%(rows)s" not in statements()[name]:
+        return {column: list(values) for column, values in columns.items()}
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return {"rows": msgspec.json.encode(rows).decode()}
 
 
 def _receipt(webhook_id: int, changes: Sequence[Change]) -> Receipt:

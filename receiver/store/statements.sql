@@ -1,11 +1,14 @@
--- The statements on the way in, by name. Arrays go in, so that a thousand alerts cost as many statements as one.
+-- The statements on the way in, by name. Rows go in as one JSON document, which is written and read by compiled code on
+-- both sides: a thousand alerts cost as many statements as one, and little more of Python.
 
 -- keep_deliveries: keep raw messages; those whose key is there already are left out and not returned.
 insert into deliveries (received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, body)
-select received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, body
-from unnest(
-  %(received_at)s::timestamptz[], %(key)s::uuid[], %(receiver)s::text[], %(group_key)s::text[],
-  %(external_url)s::text[], %(truncated_alerts)s::bigint[], %(alerts)s::bigint[], %(body)s::bytea[]
+select received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, decode(body, 'base64')
+from rows from (
+  json_to_recordset(%(rows)s::json) as (
+    received_at timestamptz, key uuid, receiver text, group_key text, external_url text, truncated_alerts bigint,
+    alerts bigint, body text
+  )
 ) with ordinality as d (received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, body, n)
 order by n
 on conflict (received_at, key) do nothing
@@ -14,7 +17,7 @@ returning id, key
 -- kept_deliveries: find messages by the keys under which they were kept.
 select d.id, d.key
 from deliveries d
-join unnest(%(received_at)s::timestamptz[], %(key)s::uuid[]) as k (received_at, key)
+join json_to_recordset(%(rows)s::json) as k (received_at timestamptz, key uuid)
   on d.received_at = k.received_at and d.key = k.key
 
 -- first_tellings: insert occurrences never heard of; those that are known already are left alone and not returned.
@@ -27,16 +30,11 @@ select
   fingerprint, starts_at, starts_at_text, status, false, ends_at, alertname, severity, cluster, namespace, workflow,
   agent, labels, annotations, generator_url, group_key, receiver, first_seen_at, last_seen_at, resolved_seen_at,
   deliveries, firings, incident_id
-from unnest(
-  %(fingerprint)s::text[], %(starts_at)s::timestamptz[], %(starts_at_text)s::text[], %(status)s::text[],
-  %(ends_at)s::timestamptz[], %(alertname)s::text[], %(severity)s::text[], %(cluster)s::text[], %(namespace)s::text[],
-  %(workflow)s::text[], %(agent)s::text[], %(labels)s::jsonb[], %(annotations)s::jsonb[], %(generator_url)s::text[],
-  %(group_key)s::text[], %(receiver)s::text[], %(first_seen_at)s::timestamptz[], %(last_seen_at)s::timestamptz[],
-  %(resolved_seen_at)s::timestamptz[], %(deliveries)s::bigint[], %(firings)s::bigint[], %(incident_id)s::bigint[]
-) as o (
-  fingerprint, starts_at, starts_at_text, status, ends_at, alertname, severity, cluster, namespace, workflow, agent,
-  labels, annotations, generator_url, group_key, receiver, first_seen_at, last_seen_at, resolved_seen_at, deliveries,
-  firings, incident_id
+from json_to_recordset(%(rows)s::json) as o (
+  fingerprint text, starts_at timestamptz, starts_at_text text, status text, ends_at timestamptz, alertname text,
+  severity text, cluster text, namespace text, workflow text, agent text, labels jsonb, annotations jsonb,
+  generator_url text, group_key text, receiver text, first_seen_at timestamptz, last_seen_at timestamptz,
+  resolved_seen_at timestamptz, deliveries bigint, firings bigint, incident_id bigint
 )
 order by fingerprint, starts_at
 on conflict (fingerprint, starts_at) do nothing
@@ -47,7 +45,7 @@ select
   a.fingerprint, a.starts_at, a.id, a.status, a.inferred, a.ends_at, a.annotations, a.first_seen_at, a.last_seen_at,
   a.resolved_seen_at, a.deliveries, a.firings, a.incident_id
 from alerts a
-join unnest(%(fingerprint)s::text[], %(starts_at)s::timestamptz[]) as k (fingerprint, starts_at)
+join json_to_recordset(%(rows)s::json) as k (fingerprint text, starts_at timestamptz)
   on a.fingerprint = k.fingerprint and a.starts_at = k.starts_at
 
 -- lock_occurrences: lock what is known of occurrences, in one order for everybody.
@@ -55,7 +53,7 @@ select
   a.fingerprint, a.starts_at, a.id, a.status, a.inferred, a.ends_at, a.annotations, a.first_seen_at, a.last_seen_at,
   a.resolved_seen_at, a.deliveries, a.firings, a.incident_id
 from alerts a
-join unnest(%(fingerprint)s::text[], %(starts_at)s::timestamptz[]) as k (fingerprint, starts_at)
+join json_to_recordset(%(rows)s::json) as k (fingerprint text, starts_at timestamptz)
   on a.fingerprint = k.fingerprint and a.starts_at = k.starts_at
 order by a.fingerprint, a.starts_at
 for update of a
@@ -66,19 +64,15 @@ set
   status = o.status, inferred = o.inferred, ends_at = o.ends_at, annotations = o.annotations,
   first_seen_at = o.first_seen_at, last_seen_at = o.last_seen_at, resolved_seen_at = o.resolved_seen_at,
   deliveries = o.deliveries, firings = o.firings, incident_id = o.incident_id
-from unnest(
-  %(fingerprint)s::text[], %(starts_at)s::timestamptz[], %(status)s::text[], %(inferred)s::boolean[],
-  %(ends_at)s::timestamptz[], %(annotations)s::jsonb[], %(first_seen_at)s::timestamptz[],
-  %(last_seen_at)s::timestamptz[], %(resolved_seen_at)s::timestamptz[], %(deliveries)s::bigint[],
-  %(firings)s::bigint[], %(incident_id)s::bigint[]
-) as o (
-  fingerprint, starts_at, status, inferred, ends_at, annotations, first_seen_at, last_seen_at, resolved_seen_at,
-  deliveries, firings, incident_id
+from json_to_recordset(%(rows)s::json) as o (
+  fingerprint text, starts_at timestamptz, status text, inferred boolean, ends_at timestamptz, annotations jsonb,
+  first_seen_at timestamptz, last_seen_at timestamptz, resolved_seen_at timestamptz, deliveries bigint,
+  firings bigint, incident_id bigint
 )
 where a.fingerprint = o.fingerprint and a.starts_at = o.starts_at
 
 -- lock_incidents: lock in one order the stories of alerts: by number, by key, or by the key of one that was merged into it.
-select i.id, i.key, i.state, i.severity, i.firing, i.quiet_since, i.flaps
+select i.id, i.key, i.state, i.severity, i.firing, i.quiet_since, i.flaps, i.asked
 from incidents i
 where i.id = any(%(id)s::bigint[])
   or (i.state = 'open' and i.key = any(%(key)s::text[]))
@@ -93,17 +87,20 @@ for update of i
 select m.key, m.merged_into from incidents m
 where m.state = 'merged' and m.key = any(%(key)s::text[]) and m.merged_into = any(%(id)s::bigint[])
 
--- open_incidents: begin stories; a key under which somebody else began one meanwhile is left alone.
+-- open_incidents: begin stories; a key under which somebody began one meanwhile, or that leads to another now, is left.
 insert into incidents (
   key, state, cluster, namespace, workflow, agent, title, severity, opened_at, firing, flaps, previous_id
 )
 select
   n.key, 'open', n.cluster, n.namespace, n.workflow, n.agent, n.title, n.severity, n.opened_at, 0, 0,
   (select coalesce(p.merged_into, p.id) from incidents p where p.key = n.key order by p.id desc limit 1)
-from unnest(
-  %(key)s::text[], %(cluster)s::text[], %(namespace)s::text[], %(workflow)s::text[], %(agent)s::text[],
-  %(title)s::text[], %(severity)s::text[], %(opened_at)s::timestamptz[]
-) as n (key, cluster, namespace, workflow, agent, title, severity, opened_at)
+from json_to_recordset(%(rows)s::json) as n (
+  key text, cluster text, namespace text, workflow text, agent text, title text, severity text, opened_at timestamptz
+)
+where not exists (
+  select from incidents m join incidents s on s.id = m.merged_into
+  where m.state = 'merged' and m.key = n.key and s.state = 'open'
+)
 order by n.key
 on conflict (key) where state = 'open' do nothing
 returning id, key
@@ -111,11 +108,11 @@ returning id, key
 -- change_incidents: write down how many of a story's alerts fire now, and by when somebody must look at it.
 update incidents i
 set
-  severity = c.severity, firing = c.firing, quiet_since = c.quiet_since, flaps = c.flaps, look_at = c.look_at
-from unnest(
-  %(id)s::bigint[], %(severity)s::text[], %(firing)s::bigint[], %(quiet_since)s::timestamptz[], %(flaps)s::bigint[],
-  %(look_at)s::timestamptz[]
-) as c (id, severity, firing, quiet_since, flaps, look_at)
+  severity = c.severity, firing = c.firing, quiet_since = c.quiet_since, flaps = c.flaps, asked = true,
+  look_at = case when i.asked then least(i.look_at, c.look_at) else c.look_at end
+from json_to_recordset(%(rows)s::json) as c (
+  id bigint, severity text, firing bigint, quiet_since timestamptz, flaps bigint, look_at timestamptz
+)
 where i.id = c.id
 
 -- drop_incidents: take back stories that this very transaction began and did not need.
@@ -124,16 +121,17 @@ delete from incidents where id = any(%(id)s::bigint[])
 -- add_inquiries: note the deliveries about which Alertmanager is to be asked.
 insert into inquiries (received_at, key, late, truncated, tries, due_at)
 select received_at, key, late, truncated, 0, due_at
-from unnest(
-  %(received_at)s::timestamptz[], %(key)s::uuid[], %(late)s::jsonb[], %(truncated)s::bigint[], %(due_at)s::timestamptz[]
-) as q (received_at, key, late, truncated, due_at)
+from json_to_recordset(%(rows)s::json) as q (
+  received_at timestamptz, key uuid, late jsonb, truncated bigint, due_at timestamptz
+)
 on conflict do nothing
 
 -- add_events: append lines to the timeline.
 insert into timeline (at, kind, text, incident_id, alert_id, run_id, detail)
 select at, kind, text, incident_id, alert_id, run_id, detail
-from unnest(
-  %(at)s::timestamptz[], %(kind)s::text[], %(text)s::text[], %(incident_id)s::bigint[], %(alert_id)s::text[],
-  %(run_id)s::bigint[], %(detail)s::jsonb[]
+from rows from (
+  json_to_recordset(%(rows)s::json) as (
+    at timestamptz, kind text, text text, incident_id bigint, alert_id text, run_id bigint, detail jsonb
+  )
 ) with ordinality as e (at, kind, text, incident_id, alert_id, run_id, detail, n)
 order by n

@@ -32,6 +32,7 @@ class Count:
         opened: Begun by this recording.
         reopened: Began to fire again within its linger.
         changed_at: Receipt of the newest change; None while nothing changed.
+        asked: A job to look at it is in the queue already and has not begun.
     """
 
     id: int
@@ -40,6 +41,7 @@ class Count:
     firing: int
     quiet_since: datetime | None
     flaps: int
+    asked: bool = False
     opened: bool = False
     reopened: bool = False
     changed_at: datetime | None = None
@@ -151,10 +153,10 @@ class Stories:
         if merged:
             # Alerts of merged incidents belong to the survivor; whoever finds one here looked before the merger.
             raise Contended
-        strangers = {one.id for one in self._open.values() if one.key not in keys}
         elsewhere = keys - self._open.keys()
-        if strangers and elsewhere:
-            for row in await self._run("merged_keys", {"id": strangers, "key": elsewhere}):
+        if self._open and elsewhere:
+            held = {one.id for one in self._open.values()}
+            for row in await self._run("merged_keys", {"id": held, "key": elsewhere}):
                 self._open[row["key"]] = self._all[row["merged_into"]]
 
     async def _begin(self, missing: Sequence[Telling]) -> None:

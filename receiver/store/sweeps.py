@@ -62,7 +62,7 @@ async def _due_incidents(transaction: Transaction, now: datetime) -> list[int]:
     asked = await transaction.execute(
         update(IncidentRow)
         .where(IncidentRow.id.in_(due.scalar_subquery()))
-        .values(look_at=now + LOOK_LEASE)
+        .values(look_at=now + LOOK_LEASE, asked=True)
         .returning(IncidentRow.id)
     )
     return list(asked.scalars())

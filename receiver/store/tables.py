@@ -213,6 +213,7 @@ class IncidentRow(Table):
     lineage: Mapped[str] = mapped_column(server_default="")
     acknowledged_by: Mapped[str] = mapped_column(server_default="")
     look_at: Mapped[datetime | None]
+    asked: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (
         Index("incidents_open_key", "key", unique=True, postgresql_where=text("state = 'open'")),

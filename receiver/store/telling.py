@@ -7,13 +7,12 @@ from typing import Any
 
 from receiver.model.alert import Alert, AlertStatus, Asked, Change, Delivery, Standing, observe
 from receiver.model.incident import LabelNames, Subject, incident_key
-from receiver.store.database import to_json
 
 Key = tuple[str, datetime]
 """An occurrence: fingerprint and start."""
 
 Columns = dict[str, Iterable[Any]]
-"""Parameters of a statement: one array for each column."""
+"""Rows for a statement: one list for each column, all of the same length."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,9 +59,7 @@ def tellings_of(deliveries: Sequence[Delivery], names: LabelNames) -> dict[Key, 
                 group_key=delivery.group_key,
                 receiver=delivery.receiver,
                 subject=subject,
-                incident_key=(
-                    "" if names.is_watchdog(alert.labels) else incident_key(subject, delivery.group_labels)
-                ),
+                incident_key=("" if names.is_watchdog(alert.labels) else incident_key(subject, delivery.group_labels)),
                 asked=delivery.asked,
             )
             said.setdefault((alert.fingerprint, alert.starts_at), []).append(telling)
@@ -131,7 +128,7 @@ def first_columns(
         "namespace": [one.subject.namespace for one in said],
         "workflow": [one.subject.workflow for one in said],
         "agent": [one.subject.agent for one in said],
-        "labels": [to_json(dict(one.alert.labels)) for one in said],
+        "labels": [one.alert.labels for one in said],
         "generator_url": [one.alert.generator_url for one in said],
         "group_key": [one.group_key for one in said],
         "receiver": [one.receiver for one in said],
@@ -155,7 +152,7 @@ def _standing_columns(standings: Sequence[Standing]) -> Columns:
     return {
         "status": [one.status.value for one in standings],
         "ends_at": [one.ends_at for one in standings],
-        "annotations": [to_json(dict(one.annotations)) for one in standings],
+        "annotations": [one.annotations for one in standings],
         "first_seen_at": [one.first_seen_at for one in standings],
         "last_seen_at": [one.last_seen_at for one in standings],
         "resolved_seen_at": [one.resolved_seen_at for one in standings],
