@@ -1,8 +1,9 @@
 """Opens what the settings name and hands it down in parts; everything is closed again in the opposite order."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from receiver.clients.alertmanager import AlertmanagerClient
@@ -25,12 +26,21 @@ _IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
 
 @asynccontextmanager
 async def database_url(settings: Settings) -> AsyncIterator[str]:
-    """Give the connection string: of the configured database, or of the embedded one, joined or started."""
+    """Give the connection string: of the configured database, or of the embedded one, joined or started.
+
+    An embedded one that dies while the block lasts is started again.
+    """
     if settings.database.secret.given:
         yield settings.database.secret.reveal()
         return
     async with await EmbeddedPostgres.start(Path(settings.data_dir)) as postgres:
-        yield postgres.url
+        tending = asyncio.create_task(postgres.tend(), name="postgres")
+        try:
+            yield postgres.url
+        finally:
+            tending.cancel()
+            with suppress(asyncio.CancelledError):
+                await tending
 
 
 @asynccontextmanager

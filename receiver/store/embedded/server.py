@@ -12,17 +12,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import structlog
+
 from receiver.store.embedded.account import Account, find_account
 from receiver.store.embedded.binaries import Binaries, find_binaries
 from receiver.store.embedded.errors import EmbeddedPostgresError
 from receiver.store.embedded.launch import ensure_database, start_postmaster, url_of, wait_until_ready
 from receiver.store.embedded.locks import Use, door
 from receiver.store.embedded.log import log_size
-from receiver.store.embedded.postmaster import clear_stale_files, find_postmaster, stop_postmaster
+from receiver.store.embedded.postmaster import clear_stale_files, find_postmaster, runs, stop_postmaster
 from receiver.store.embedded.premises import Premises, choose_premises, clear_short_folder, open_data_dir
 
 _LIMIT = timedelta(seconds=60)
 """Time for a start, recovery after a crash included; one at rest takes a tenth of a second, the first one a second."""
+
+_LOOK_EVERY = timedelta(seconds=1)
+"""How often it is looked whether the server lives; one look reads a small file of the kernel's."""
+
+log = structlog.get_logger()
 
 
 @dataclass(kw_only=True, slots=True)
@@ -47,6 +54,9 @@ class EmbeddedPostgres:
 
     pid: int
     """Process id of the server."""
+
+    durable: bool
+    """Whether a commit survives a crash of the machine, where this share starts the server."""
 
     premises: Premises
     account: Account
@@ -113,6 +123,32 @@ class EmbeddedPostgres:
         finally:
             use.end()
 
+    async def tend(self) -> None:
+        """Start the server again whenever it has died, until cancelled; nobody else does."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY.total_seconds())
+            if runs(self.pid, self.premises, self.account):
+                continue
+            log.warning("postgres", action="postgres_died", pid=self.pid)
+            try:
+                await asyncio.to_thread(self._start_again)
+            except (EmbeddedPostgresError, OSError) as error:
+                log.warning("postgres", action="postgres_not_restarted", reason=str(error))
+            else:
+                log.warning("postgres", action="postgres_restarted", pid=self.pid)
+
+    def _start_again(self) -> None:
+        with door(self.premises.data_dir, limit=_LIMIT):
+            if self.use is None:
+                return
+            pid = find_postmaster(self.premises, self.account)
+            if pid is None:
+                # Others may use it too, but we have seen it die: none runs that cannot be seen.
+                clear_stale_files(self.premises, self.account, alone=True)
+                binaries = find_binaries(self.account)
+                pid = start_postmaster(self.premises, self.account, binaries, durable=self.durable, limit=_LIMIT)
+            self.pid = pid
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -141,6 +177,7 @@ class EmbeddedPostgres:
             version=binaries.version,
             owned=use.alone,
             pid=pid,
+            durable=durable,
             premises=premises,
             account=account,
             use=use,

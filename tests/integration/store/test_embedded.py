@@ -264,6 +264,29 @@ def test_a_server_that_was_killed_itself_is_started_again_with_all_that_was_comm
     assert word == "once"
 
 
+async def test_a_server_that_dies_while_it_is_tended_is_started_again_and_stopped_in_the_end(data_dir: Path) -> None:
+    first = await EmbeddedPostgres.start(data_dir)
+    second = await EmbeddedPostgres.start(data_dir)
+    died = first.pid
+    tending = [asyncio.create_task(one.tend()) for one in (first, second)]
+
+    os.kill(died, signal.SIGKILL)
+    async with asyncio.timeout(60):
+        while died in {first.pid, second.pid}:  # noqa: ASYNC110 - nothing tells it but the number itself
+            await asyncio.sleep(0.05)
+    answer = await asyncio.to_thread(ask, first.url, "SELECT 1")
+    for one in tending:
+        one.cancel()
+    await second.stop()
+    alive_for_the_other = is_alive(first.pid)
+    await first.stop()
+
+    assert answer == 1
+    assert first.pid == second.pid
+    assert alive_for_the_other
+    assert not is_alive(first.pid)
+
+
 def test_a_stale_number_that_another_process_has_by_now_does_not_prevent_a_start(data_dir: Path) -> None:
     first = EmbeddedPostgres.start_blocking(data_dir)
     first.stop_blocking()
