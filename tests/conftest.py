@@ -40,7 +40,7 @@ def database_url(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
     name = f"test_{os.getpid()}_{next(_NUMBERS)}"
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute(
-            sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+            sql.SQL("create database {} template {} strategy file_copy").format(sql.Identifier(name), sql.Identifier(template))
         )
     yield make_conninfo(postgres.url, dbname=name)
     with psycopg.connect(postgres.url, autocommit=True) as connection:
