@@ -30,10 +30,13 @@ async def look(rooms: Rooms, incident_id: int) -> None:
         seen = await looks.begin(transaction, incident_id)
         if seen is None:
             return
-        if seen.incident.merged_into is not None:
-            await _pass_on(rooms, transaction, seen.incident.merged_into)
         pairs = await _undecided(rooms, transaction, seen)
         surveyed_at = await looks.surveyed_at(transaction, incident_id)
+
+    if seen.incident.merged_into is not None:
+        # In a transaction of its own: incidents are locked lowest number first.
+        async with rooms.database.transaction() as transaction:
+            await _pass_on(rooms, transaction, seen.incident.merged_into)
 
     waiting: list[tuple[Pair, NotYet]] = []
     for alert in _to_survey(seen, pairs, surveyed_at):
