@@ -82,6 +82,11 @@ class OpenCounts(Collector):
         yield GaugeMetricFamily("receiver_incidents_open", "Incidents that are not over.", value=counts.incidents_open)
         active = [state for state in RunState if state is not RunState.FINISHED]
         yield _by("receiver_runs_active", "Remediations that are not finished.", "state", active, counts.runs_active)
+        yield GaugeMetricFamily(
+            "receiver_deadletters_open",
+            "Bodies that were not understood, and about which nobody has decided.",
+            value=counts.deadletters_open,
+        )
 
 
 class SpoolFigures(Collector):

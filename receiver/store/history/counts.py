@@ -9,7 +9,7 @@ from receiver.model.incident import IncidentState
 from receiver.model.message import MessageState
 from receiver.model.remediation import RunState
 from receiver.store.database import Transaction
-from receiver.store.tables import IncidentRow, MessageRow, RunRow
+from receiver.store.tables import DeadLetterRow, IncidentRow, MessageRow, RunRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +21,14 @@ class Counts:
         outbox_oldest: When the oldest of them was drafted; None when there is none.
         incidents_open: Incidents that are not over.
         runs_active: Remediations that are not finished, by state.
+        deadletters_open: Dead letters about which nobody has decided.
     """
 
     outbox_pending: dict[str, int]
     outbox_oldest: datetime | None
     incidents_open: int
     runs_active: dict[str, int]
+    deadletters_open: int
 
 
 async def count_open(tx: Transaction) -> Counts:
@@ -43,9 +45,11 @@ async def count_open(tx: Transaction) -> Counts:
         .group_by(RunRow.state)
     )
     is_open = select(func.count()).select_from(IncidentRow).where(IncidentRow.state == IncidentState.OPEN.value)
+    undecided = select(func.count()).select_from(DeadLetterRow).where(DeadLetterRow.settled_at.is_(None))
     return Counts(
         outbox_pending={place: number for place, number, _ in by_place},
         outbox_oldest=min((oldest for _, _, oldest in by_place), default=None),
         incidents_open=int((await tx.execute(is_open)).scalar_one()),
         runs_active={str(state): int(number) for state, number in active},
+        deadletters_open=int((await tx.execute(undecided)).scalar_one()),
     )
