@@ -48,7 +48,7 @@ class HeldAlert:
     """An alert that an Alertmanager has; those that are over are not among them.
 
     Attributes:
-        alert: The alert itself, firing.
+        alert: The alert itself, firing. Its start is cut to milliseconds, see `receiver.model.alert.api_start`.
         state: What is done with it.
         silenced_by: Ids of silences.
         inhibited_by: Fingerprints of the alerts that inhibit it.

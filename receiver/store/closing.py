@@ -45,7 +45,7 @@ class Conclusion:
 
     Attributes:
         candidate: The occurrence as it was when that was concluded.
-        cause: One word for programs: `absent` or `workflow`.
+        cause: One word for programs: `absent`, `twin` or `workflow`.
         reason: From what it was concluded, for people.
         ends_at: When it was over, as far as that can be known.
     """
@@ -126,6 +126,29 @@ async def names_of(transaction: Transaction, keys: Iterable[tuple[str, datetime]
         .order_by(OccurrenceRow.starts_at, OccurrenceRow.id)
     )
     return [(public_id(row.starts_at, row.id), row.incident_id) for row in found]
+
+
+async def starts_of(
+    transaction: Transaction, fingerprints: Iterable[str], since: datetime, until: datetime
+) -> list[tuple[str, datetime, str]]:
+    """Give the starts that are known of some series: fingerprint, start, and the start as its sender wrote it.
+
+    Args:
+        transaction: Where to read.
+        fingerprints: Which series.
+        since: Earliest start.
+        until: Latest start.
+    """
+    found = await transaction.execute(
+        select(OccurrenceRow.fingerprint, OccurrenceRow.starts_at, OccurrenceRow.starts_at_text)
+        .where(
+            OccurrenceRow.fingerprint.in_(list(fingerprints)),
+            OccurrenceRow.starts_at >= since,
+            OccurrenceRow.starts_at <= until,
+        )
+        .order_by(OccurrenceRow.fingerprint, OccurrenceRow.starts_at)
+    )
+    return [(row.fingerprint, row.starts_at, row.starts_at_text) for row in found]
 
 
 async def _candidates(transaction: Transaction, statement: Select[Any]) -> list[Candidate]:

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Final
 
 from receiver.clients.alertmanager import AlertState, HeldAlert, PeerStatus
+from receiver.model.alert import api_start
 from receiver.model.duration import format_duration
 from receiver.model.peer import Candidate, Peer, Sighting
 
@@ -36,6 +37,8 @@ class Verdict(Enum):
     """Nobody has it, which does not count yet."""
     GONE = "gone"
     """Nobody has had it for long enough."""
+    TWIN = "twin"
+    """It was learnt of by asking, with a rough start, and has been told since with its exact one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,8 @@ class Presence:
     """What all peers together have.
 
     Attributes:
-        suppressed_by: For each occurrence what keeps it from being told; empty where one peer tells it.
+        suppressed_by: For each occurrence, by its rough start, what keeps it from being told; empty where one peer
+            tells it.
         series: Fingerprints of all of them.
     """
 
@@ -99,7 +103,7 @@ def presence_of(answers: Iterable[Sequence[HeldAlert]]) -> Presence:
     """Bring together what the peers have; an alert that one of them tells is told."""
     found: dict[Key, tuple[str, ...]] = {}
     for held in (one for answer in answers for one in answer):
-        key = (held.alert.fingerprint, held.alert.starts_at)
+        key = (held.alert.fingerprint, api_start(held.alert.starts_at))
         quiet = held.state is AlertState.SUPPRESSED
         reasons = tuple(sorted({*held.silenced_by, *held.inhibited_by})) or ("muted",) if quiet else ()
         found[key] = () if not quiet or found.get(key) == () else tuple(sorted({*found.get(key, ()), *reasons}))
@@ -138,8 +142,11 @@ def judge(
         now: When the round began.
         group_interval: How long the resolve itself may take; nothing is concluded before that has passed.
     """
-    suppressed_by = presence.suppressed_by.get(candidate.key)
-    anew = candidate.fingerprint in presence.series and newest <= candidate.starts_at
+    start = candidate.starts_at
+    if newest != start and api_start(newest) == start:
+        return Sighting(), Verdict.TWIN
+    suppressed_by = presence.suppressed_by.get((candidate.fingerprint, api_start(start)))
+    anew = candidate.fingerprint in presence.series and newest <= start
     if suppressed_by is None and not anew:
         return _missed(before, counts=counts, now=now, group_interval=group_interval)
     after = Sighting(suppressed_by=suppressed_by or ())

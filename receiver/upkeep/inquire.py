@@ -5,14 +5,14 @@ The delivery itself was answered and recorded long before; nobody waits here but
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 
 from receiver.clients.alertmanager import AlertmanagerClient, AlertState, HeldAlert
-from receiver.model.alert import Asked, Delivery, Receipt
+from receiver.model.alert import Alert, Asked, Delivery, Receipt, api_start
 from receiver.model.errors import AlertmanagerError, ReceiverError, StoreError
 from receiver.model.matcher import Matcher, Operator
 from receiver.model.timeline import Event, Kind
@@ -128,8 +128,12 @@ class Inquirer:
         answers = await self._ask(lambda client: client.alerts(formed_by, receiver=delivery.receiver))
         doubtful = set(inquiry.late)
         for answer in answers:
-            active = [one.alert for one in answer.held if one.state is not AlertState.SUPPRESSED]
-            believed = [alert for alert in active if (alert.fingerprint, alert.starts_at) in doubtful]
+            active = {_key(one.alert) for one in answer.held if one.state is not AlertState.SUPPRESSED}
+            believed = [
+                alert
+                for alert in delivery.alerts
+                if (alert.fingerprint, alert.starts_at) in doubtful and _key(alert) in active
+            ]
             if believed:
                 await self._record(completed(delivery, believed, answer.asked, what="refired"))
                 doubtful -= {(alert.fingerprint, alert.starts_at) for alert in believed}
@@ -145,13 +149,14 @@ class Inquirer:
     async def _complete(self, delivery: Delivery, inquiry: Inquiry, outcome: _Outcome) -> None:
         """Record what a truncated group has beside what was told."""
         answers = await self._ask(lambda client: client.group(delivery.group_labels, receiver=delivery.receiver))
-        told = {(alert.fingerprint, alert.starts_at) for alert in delivery.alerts}
+        told = {_key(alert) for alert in delivery.alerts}
+        more = 0
         for answer in answers:
-            rest = [one.alert for one in answer.held if (one.alert.fingerprint, one.alert.starts_at) not in told]
+            rest = [one.alert for one in answer.held if _key(one.alert) not in told]
             if rest:
-                await self._record(completed(delivery, rest, answer.asked, what="rest"))
-                told |= {(alert.fingerprint, alert.starts_at) for alert in rest}
-        more = len(told) - len({(alert.fingerprint, alert.starts_at) for alert in delivery.alerts})
+                await self._record(completed(delivery, await self._exact(rest), answer.asked, what="rest"))
+                told |= {_key(alert) for alert in rest}
+                more += len(rest)
         answered = any(not answer.failure for answer in answers)
         if answered:
             text = f"{inquiry.truncated} alerts of the group were not told; asking brought {more} that fire"
@@ -160,6 +165,19 @@ class Inquirer:
             why = _failures(answers) or "alertmanager.url is not set"
             text = f"{inquiry.truncated} alerts of the group were not told, and could not be asked for: {why}"
             outcome.unanswered += await self._about_incidents(delivery, Kind.GROUP_INCOMPLETE, text)
+
+    async def _exact(self, alerts: Sequence[Alert]) -> list[Alert]:
+        """Give alerts that are known already the start by which they are known; the API's is cut short."""
+        async with self._database.transaction() as transaction:
+            known = await closing.starts_of(
+                transaction,
+                {alert.fingerprint for alert in alerts},
+                since=min(alert.starts_at for alert in alerts),
+                until=max(alert.starts_at for alert in alerts) + timedelta(milliseconds=1),
+            )
+        exact = {(fingerprint, api_start(starts_at)): (starts_at, text) for fingerprint, starts_at, text in known}
+        given = [(alert, *exact.get(_key(alert), (alert.starts_at, alert.starts_at_text))) for alert in alerts]
+        return [replace(alert, starts_at=starts_at, starts_at_text=text) for alert, starts_at, text in given]
 
     async def _about_incidents(self, delivery: Delivery, kind: Kind, text: str) -> list[Event]:
         """Write an event for each incident that a delivery is about."""
@@ -183,6 +201,11 @@ class Inquirer:
             return _Answer(asked=asked, held=await question(client))
         except AlertmanagerError as error:
             return _Answer(asked=asked, failure=str(error))
+
+
+def _key(alert: Alert) -> tuple[str, datetime]:
+    """Name an occurrence as roughly as the API does."""
+    return alert.fingerprint, api_start(alert.starts_at)
 
 
 def _failures(answers: Sequence[_Answer]) -> str:

@@ -28,6 +28,7 @@ log = structlog.get_logger()
 _MOST: Final = 30_000
 """Firing occurrences that are compared in one round."""
 _CLOSED_AT_ONCE: Final = 500
+_TWIN: Final = "it was learnt of by asking, and has been told since with its exact start, as another occurrence"
 _WORKFLOWS: Final = 50
 """Workflows that are looked at in one round."""
 _EARLY: Final = timedelta(seconds=5)
@@ -165,6 +166,10 @@ class Reconciler:
             )
             for one, sighting, verdict in judged
             if verdict is Verdict.GONE
+        ] + [
+            Conclusion(candidate=one, cause="twin", reason=_TWIN, ends_at=one.starts_at)
+            for one, _, verdict in judged
+            if verdict is Verdict.TWIN
         ]
         closed = await self._close(gone[:_CLOSED_AT_ONCE], now) if gone else []
         over = {one.candidate.key for one in closed}

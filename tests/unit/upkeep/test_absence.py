@@ -121,6 +121,22 @@ def test_a_series_that_fires_anew_is_there_until_we_know_of_the_new_occurrence()
     assert after(Sighting(), anew, newest=START + 10 * MINUTE)[1] is Verdict.MISSING
 
 
+def test_a_start_is_compared_as_roughly_as_the_api_tells_it() -> None:
+    exact = START + timedelta(microseconds=123_999)
+
+    seen = judge(
+        candidate(exact), Sighting(), presence_of([[held(starts_at=START + timedelta(milliseconds=123))]]),
+        newest=exact, counts=True, now=NOW, group_interval=5 * MINUTE,
+    )  # fmt: skip
+
+    assert seen == (Sighting(), Verdict.THERE)
+
+
+def test_what_was_learnt_by_asking_gives_way_to_what_is_told_exactly() -> None:
+    assert after(Sighting(), held(), newest=START + timedelta(microseconds=999)) == (Sighting(), Verdict.TWIN)
+    assert after(Sighting(), held(), newest=START + timedelta(milliseconds=1))[1] is Verdict.THERE
+
+
 def test_the_newest_start_is_told_for_each_series() -> None:
     assert newest_starts([candidate(), candidate(START + MINUTE), candidate(START - MINUTE)]) == {
         SERIES: START + MINUTE

@@ -80,9 +80,15 @@ class Alertmanager:
 
     async def fire(self, *alerts: Mapping[str, str], over: bool = False) -> None:
         """Do as Prometheus does: post alerts that fire, or their end, always with the same start."""
-        ends = {"endsAt": datetime.now(UTC).isoformat()} if over else {}
+        now = datetime.now(UTC).isoformat()
+        ends = {"endsAt": now} if over else {}
         body = [
-            {"labels": labels, "annotations": {"summary": "x\x00y"}, "generatorURL": "http://prometheus.invalid/"}
+            {
+                "labels": labels,
+                "annotations": {"summary": "x\x00y"},
+                "startsAt": self._starts.setdefault(str(sorted(labels.items())), now),
+                "generatorURL": "http://prometheus.invalid/",
+            }
             | ends
             for labels in alerts
         ]
