@@ -7,7 +7,7 @@ told otherwise. One question is answered at a time, in bounded memory and time.
 import asyncio
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -41,6 +41,9 @@ _OPENED: Final[dict[str, str | bool | int | float | list[str]]] = {
     "preserve_insertion_order": "false",
 }
 
+Question = tuple[str, dict[str, Any]]
+"""What DuckDB is asked, and the values that are named in it."""
+
 _EQUAL: Final = ("status", "alertname", "severity", "namespace", "workflow", "fingerprint")
 """Columns that a filter compares as they are; labels, words and times are asked below."""
 
@@ -68,6 +71,23 @@ class ColdHistory:
             QueryRefused: An expression cannot be used, or the search takes too long.
             S3Error: The month cannot be brought here, or is not what was exported.
         """
+        return await self._in_turn(export, lambda path: _stretch(path, wanted, stretch))
+
+    async def find(self, export: Export, number: int) -> dict[str, Any] | None:
+        """Find one alert of a month by its number; None when there is none of that number.
+
+        Raises:
+            S3Error: The month cannot be brought here, or is not what was exported.
+        """
+        found = await self._in_turn(export, lambda path: _single(path, number))
+        return found[0] if found else None
+
+    async def close(self) -> None:
+        """Forget what is open; the copies stay for the next time."""
+        if self._duckdb is not None:
+            self._duckdb.close()
+
+    async def _in_turn(self, export: Export, write: Callable[[Path], Question]) -> list[dict[str, Any]]:
         if export.bucket != self._s3.bucket:
             raise S3Error(f"{export.name} lies in bucket {export.bucket}, and archive.bucket is {self._s3.bucket}")
         try:
@@ -77,14 +97,9 @@ class ColdHistory:
             raise S3Unreachable("other questions about old history take too long; ask again") from error
         try:
             path = await self._bring(export)
-            return await asyncio.to_thread(self._ask, path, wanted, stretch)
+            return await asyncio.to_thread(self._ask, path, write(path))
         finally:
             self._turn.release()
-
-    async def close(self) -> None:
-        """Forget what is open; the copies stay for the next time."""
-        if self._duckdb is not None:
-            self._duckdb.close()
 
     async def _bring(self, export: Export) -> Path:
         """Have a month in the folder; what was not asked for longest makes room."""
@@ -99,15 +114,15 @@ class ColdHistory:
                 coming.unlink(missing_ok=True)
         return path
 
-    def _ask(self, path: Path, wanted: AlertFilter, stretch: Stretch) -> list[dict[str, Any]]:
+    def _ask(self, path: Path, question: Question) -> list[dict[str, Any]]:
         if self._duckdb is None:
             self._duckdb = _open(self._folder)
-        question, values = _question(path, wanted, stretch)
+        text, values = question
         with _translated(path), self._duckdb.cursor() as connection:
             bell = threading.Timer(_ASK.total_seconds(), connection.interrupt)
             bell.start()
             try:
-                return rows_of(connection.sql(question, params=values).to_arrow_table())
+                return rows_of(connection.sql(text, params=values).to_arrow_table())
             finally:
                 bell.cancel()
 
@@ -121,7 +136,11 @@ def _open(folder: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _question(path: Path, wanted: AlertFilter, stretch: Stretch) -> tuple[str, dict[str, Any]]:
+def _single(path: Path, number: int) -> Question:
+    return "select * from read_parquet($path) where id = $number", {"path": str(path), "number": number}
+
+
+def _stretch(path: Path, wanted: AlertFilter, stretch: Stretch) -> Question:
     """Write the question; every value that others chose is a parameter."""
     asking = _Asking()
     conditions = [*asking.columns(wanted), *asking.labels(wanted.labels), *asking.words(wanted.q)]

@@ -11,6 +11,7 @@ from litestar.types import ControllerRouterHandler, Receive, Scope, Send
 from prometheus_client import CollectorRegistry
 
 from receiver.store.database import Database
+from receiver.store.history.tiers import Cold, TieredAlerts
 from receiver.web import front, headers, problems
 from receiver.web.access import OPEN, guard
 from receiver.web.api import alerts, deadletters, decisions, incidents, messages, playbooks, remediations, stats, stream
@@ -42,6 +43,7 @@ def make_app(
     replay: Replay,
     registry: CollectorRegistry,
     checks: Mapping[str, Check] | None = None,
+    cold: Cold | None = None,
     lifespan: Sequence[AbstractAsyncContextManager[None]] = (),
 ) -> Litestar:
     """Make the application; nothing is opened but what is handed in already.
@@ -55,6 +57,7 @@ def make_app(
             would hold it up; the application ends it in any case when it is done.
         replay: Parses dead letters again.
         registry: Metrics of all rooms; one application a registry.
+        cold: Reads alerts of months that lie on S3 alone; None where no bucket is configured.
         checks: What `/readyz` tells beside database and migrations, by name.
         lifespan: What lives as long as the application, entered in this order.
     """
@@ -62,6 +65,7 @@ def make_app(
     exposition = Exposition(registry, OpenCounts(database))
     things = {
         "database": database,
+        "alerts_of_all_tiers": TieredAlerts(database, cold),
         "wake": wake,
         "feed": feed,
         "replay": replay,

@@ -9,7 +9,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
-from receiver.model.errors import QueryRefused, StoreUnavailable
+from receiver.model.errors import HistoryAway, QueryRefused, StoreUnavailable
 from receiver.webhook.problem import PROBLEM_TYPE, problem
 
 RETRY_AFTER: Final = "5"
@@ -59,6 +59,11 @@ def _of_outage(request: AnyRequest, error: StoreUnavailable) -> Response[bytes]:
     return _answer(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"retry-after": RETRY_AFTER})
 
 
+def _of_cold(request: AnyRequest, error: HistoryAway) -> Response[bytes]:
+    _log.warning("request_without_s3", path=request.scope["path"], reason=str(error), cause=str(error.__cause__ or ""))
+    return _answer(HTTPStatus.SERVICE_UNAVAILABLE, str(error), {"retry-after": RETRY_AFTER})
+
+
 def _of_bug(request: AnyRequest, error: Exception) -> Response[bytes]:
     _log.error("request_failed", path=request.scope["path"], method=request.scope["method"], exc_info=error)
     return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "this could not be answered; the service's log says why")
@@ -68,6 +73,7 @@ HANDLED: Final[ExceptionHandlersMap] = {
     HTTPException: _of_http,
     QueryRefused: _of_query,
     StoreUnavailable: _of_outage,
+    HistoryAway: _of_cold,
     Exception: _of_bug,
 }
 

@@ -18,14 +18,15 @@ from sqlalchemy import Select, and_, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from receiver.model.errors import QueryRefused
+from receiver.model.history import AlertFilter
 from receiver.model.incident import Occurrence
 from receiver.store.database import Transaction
-from receiver.store.history.condition import AlertFilter, Conditions, all_of, sort
+from receiver.store.history.condition import Conditions, all_of, sort
 from receiver.store.history.page import Key, Order, Page, Position, checked
 from receiver.store.rows import Row, occurrence, parse_public_id
 from receiver.store.tables import OccurrenceRow
 
-__all__ = ["AlertFilter", "get", "page"]
+__all__ = ["AlertFilter", "get", "page", "stretch"]
 
 ORDER: Final = Order(columns=(OccurrenceRow.starts_at, OccurrenceRow.id))
 
@@ -65,10 +66,19 @@ async def page(tx: Transaction, wanted: AlertFilter, *, limit: int = 50, cursor:
         QueryRefused: The cursor, the limit or an expression cannot be used, or the search takes too long.
     """
     position = ORDER.position(cursor)
-    reading = _Reading(tx=tx, conditions=sort(wanted), position=position, count=checked(limit) + 1)
-    with _refusals():
-        rows, edge = await reading.rows()
+    rows, edge = await stretch(tx, wanted, position, checked(limit) + 1)
     return ORDER.page(rows, position, limit, occurrence, edge=edge)
+
+
+async def stretch(tx: Transaction, wanted: AlertFilter, position: Position, count: int) -> tuple[list[Row], Key | None]:
+    """Read the rows that follow a position, nearest first, and where the search stopped if it stopped before the end.
+
+    Raises:
+        QueryRefused: An expression cannot be used, or the search takes too long.
+    """
+    reading = _Reading(tx=tx, conditions=sort(wanted), position=position, count=count)
+    with _refusals():
+        return await reading.rows()
 
 
 async def get(tx: Transaction, public_id: str) -> Occurrence | None:

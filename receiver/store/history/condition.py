@@ -3,13 +3,12 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, exists, func, literal, literal_column, or_
 
-from receiver.model.alert import AlertStatus
 from receiver.model.errors import QueryRefused
+from receiver.model.history import AlertFilter
 from receiver.model.matcher import Matcher, Operator
 
 Columns = Any
@@ -23,29 +22,6 @@ LONGEST_TEXT: Final = 500
 """Characters of a text or an expression that is searched for."""
 
 _FLAGS: Final = re.compile(r"\(\?([is]+)\)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertFilter:
-    """Which alerts are wanted; what is None is not asked.
-
-    Attributes:
-        labels: Conditions on any labels; an absent label counts as empty.
-        since: Earliest `starts_at`.
-        until: First `starts_at` that is not wanted any more.
-        q: Words, each of which stands in a value of a label or an annotation, in capitals or not.
-    """
-
-    status: AlertStatus | None = None
-    alertname: str | None = None
-    severity: str | None = None
-    namespace: str | None = None
-    workflow: str | None = None
-    fingerprint: str | None = None
-    labels: tuple[Matcher, ...] = ()
-    since: datetime | None = None
-    until: datetime | None = None
-    q: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,14 +5,16 @@ from typing import Annotated
 
 from litestar import Router, get
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Meta, Struct
 
 from receiver.model.alert import AlertStatus
+from receiver.model.history import AlertFilter
 from receiver.model.incident import Occurrence
 from receiver.store.database import Database
 from receiver.store.history import alerts, timeline
-from receiver.store.history.alerts import AlertFilter
+from receiver.store.history.tiers import TieredAlerts
 from receiver.web.access import needs
 from receiver.web.api.shapes import Cursor, Items, Limit, items_of
 from receiver.web.api.timeline import EventShape, event_shape
@@ -68,10 +70,36 @@ def alert_shape(alert: Occurrence) -> AlertShape:
     )
 
 
-@get("/", summary="List alerts, newest first", operation_id="listAlerts")
+class AlertItems(Struct, frozen=True, kw_only=True):
+    """One page of alerts, and where it was read."""
+
+    items: Annotated[list[AlertShape], Meta(description="May be fewer than asked for, or none, although more follow.")]
+    next: Annotated[str | None, Meta(description="Cursor of the page that follows; null at the end.")]
+    previous: Annotated[str | None, Meta(description="Cursor of the page before; null at the beginning.")]
+    tiers: Annotated[
+        list[str],
+        Meta(
+            description="Where the page was read: `postgres`, and `s3` where months that were exported and pruned lie "
+            "within `since` and `until`. Without either, Postgres alone is asked."
+        ),
+    ]
+
+
+@get(
+    "/",
+    summary="List alerts, newest first",
+    operation_id="listAlerts",
+    responses={
+        503: ResponseSpec(
+            data_container=None,
+            generate_examples=False,
+            description="Postgres does not answer, or a month that is asked for lies on S3 and cannot be read now.",
+        )
+    },
+)
 async def list_alerts(
     *,
-    database: NamedDependency[Database],
+    alerts_of_all_tiers: NamedDependency[TieredAlerts],
     status: FromQuery[AlertStatus | None] = None,
     alertname: FromQuery[str | None] = None,
     severity: FromQuery[str | None] = None,
@@ -90,7 +118,7 @@ async def list_alerts(
     ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Items[AlertShape]:
+) -> AlertItems:
     """Answer with the newest alerts that all filters want. A long search may give a short page with a `next`."""
     wanted = AlertFilter(
         status=status,
@@ -104,15 +132,19 @@ async def list_alerts(
         until=time(until, "until"),
         q=q,
     )
-    async with database.transaction() as tx:
-        return items_of(await alerts.page(tx, wanted, limit=limit, cursor=cursor), alert_shape)
+    found = await alerts_of_all_tiers.page(wanted, limit=limit, cursor=cursor)
+    return AlertItems(
+        items=[alert_shape(alert) for alert in found.page.items],
+        next=found.page.next,
+        previous=found.page.previous,
+        tiers=list(found.tiers),
+    )
 
 
 @get("/{alert_id:str}", summary="Show one alert", operation_id="getAlert")
-async def get_alert(database: NamedDependency[Database], alert_id: FromPath[str]) -> AlertShape:
-    """Answer with one occurrence of an alert."""
-    async with database.transaction() as tx:
-        found = await alerts.get(tx, alert_id)
+async def get_alert(alerts_of_all_tiers: NamedDependency[TieredAlerts], alert_id: FromPath[str]) -> AlertShape:
+    """Answer with one occurrence of an alert, wherever it lies."""
+    found = await alerts_of_all_tiers.get(alert_id)
     if found is None:
         raise _absent(alert_id)
     return alert_shape(found)

@@ -51,7 +51,7 @@ async def test_an_alert_is_told_with_exactly_the_promised_members(site: Any, rec
         "generator_url": "javascript:alert(1)",
         "incident_id": 7,
     }
-    assert listed.json() == {"items": [one.json()], "next": None, "previous": None}
+    assert listed.json() == {"items": [one.json()], "next": None, "previous": None, "tiers": ["postgres"]}
     assert one.headers["content-type"] == "application/json"
 
 
