@@ -9,6 +9,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +31,7 @@ _WAIT: Final = timedelta(seconds=20)
 """Longest time to wait for another question."""
 _ASK: Final = timedelta(seconds=10)
 """Longest time of one question to one month."""
+_AGAIN: Final = timedelta(milliseconds=100)
 
 _OPENED: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoinstall_known_extensions": "false",
@@ -41,8 +43,21 @@ _OPENED: Final[dict[str, str | bool | int | float | list[str]]] = {
     "preserve_insertion_order": "false",
 }
 
-Question = tuple[str, dict[str, Any]]
-"""What DuckDB is asked, and the values that are named in it."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """What DuckDB is asked.
+
+    Attributes:
+        text: In its SQL; every value that others chose is a parameter.
+        values: The parameters by name.
+        expressions: The regular expressions among them.
+    """
+
+    text: str
+    values: dict[str, Any]
+    expressions: tuple[str, ...] = ()
+
 
 _EQUAL: Final = ("status", "alertname", "severity", "namespace", "workflow", "fingerprint")
 """Columns that a filter compares as they are; labels, words and times are asked below."""
@@ -87,7 +102,7 @@ class ColdHistory:
         if self._duckdb is not None:
             self._duckdb.close()
 
-    async def _in_turn(self, export: Export, write: Callable[[Path], Question]) -> list[dict[str, Any]]:
+    async def _in_turn(self, export: Export, write: Callable[[Path], _Question]) -> list[dict[str, Any]]:
         if export.bucket != self._s3.bucket:
             raise S3Error(f"{export.name} lies in bucket {export.bucket}, and archive.bucket is {self._s3.bucket}")
         try:
@@ -114,17 +129,13 @@ class ColdHistory:
                 coming.unlink(missing_ok=True)
         return path
 
-    def _ask(self, path: Path, question: Question) -> list[dict[str, Any]]:
+    def _ask(self, path: Path, question: _Question) -> list[dict[str, Any]]:
         if self._duckdb is None:
             self._duckdb = _open(self._folder)
-        text, values = question
-        with _translated(path), self._duckdb.cursor() as connection:
-            bell = threading.Timer(_ASK.total_seconds(), connection.interrupt)
-            bell.start()
-            try:
-                return rows_of(connection.sql(text, params=values).to_arrow_table())
-            finally:
-                bell.cancel()
+        with _translated(path), self._duckdb.cursor() as connection, _interrupted_after(connection, _ASK):
+            for expression in question.expressions:
+                _try_expression(connection, expression)
+            return rows_of(connection.sql(question.text, params=question.values).to_arrow_table())
 
 
 def _open(folder: Path) -> duckdb.DuckDBPyConnection:
@@ -136,12 +147,40 @@ def _open(folder: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _single(path: Path, number: int) -> Question:
-    return "select * from read_parquet($path) where id = $number", {"path": str(path), "number": number}
+@contextmanager
+def _interrupted_after(connection: duckdb.DuckDBPyConnection, length: timedelta) -> Iterator[None]:
+    """Interrupt what a connection does for too long; again and again, since one before it begins would be lost."""
+    over = threading.Event()
+
+    def watch() -> None:
+        pause = length
+        while not over.wait(pause.total_seconds()):
+            connection.interrupt()
+            pause = _AGAIN
+
+    watcher = threading.Thread(target=watch, name="duckdb-watch", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
-def _stretch(path: Path, wanted: AlertFilter, stretch: Stretch) -> Question:
-    """Write the question; every value that others chose is a parameter."""
+def _try_expression(connection: duckdb.DuckDBPyConnection, expression: str) -> None:
+    """Ask whether DuckDB knows an expression, apart from any file: its errors do not tell the two apart."""
+    try:
+        connection.sql("select regexp_full_match('', $expression, 's')", params={"expression": expression}).fetchall()
+    except duckdb.InvalidInputException as error:
+        raise QueryRefused(f"old history cannot use the regular expression: {error}", parameter="label") from error
+
+
+def _single(path: Path, number: int) -> _Question:
+    values = {"path": str(path), "number": number}
+    return _Question(text="select * from read_parquet($path) where id = $number", values=values)
+
+
+def _stretch(path: Path, wanted: AlertFilter, stretch: Stretch) -> _Question:
     asking = _Asking()
     conditions = [*asking.columns(wanted), *asking.labels(wanted.labels), *asking.words(wanted.q)]
     older = "<" if not stretch.backwards else ">"
@@ -150,11 +189,13 @@ def _stretch(path: Path, wanted: AlertFilter, stretch: Stretch) -> Question:
     if stretch.upto is not None:
         conditions.append(f"not {asking.key(stretch.upto, older)}")
     direction = "asc" if stretch.backwards else "desc"
-    question = (
+    text = (
         f"select * from read_parquet({asking.value(str(path))}) where {' and '.join(conditions) or 'true'} "  # noqa: S608 - names and parameters of ours
         f"order by starts_at {direction}, id {direction} limit {stretch.count:d}"
     )
-    return question, asking.values
+    operators = {Operator.REGEX, Operator.NOT_REGEX}
+    expressions = tuple(matcher.value for matcher in wanted.labels if matcher.operator in operators)
+    return _Question(text=text, values=asking.values, expressions=expressions)
 
 
 class _Asking:
@@ -212,8 +253,6 @@ def _translated(path: Path) -> Iterator[None]:
         ) from error
     except duckdb.OutOfMemoryException as error:
         raise QueryRefused("the search needs too much memory; ask for a smaller page", parameter="limit") from error
-    except duckdb.InvalidInputException as error:
-        raise QueryRefused(f"DuckDB cannot use the regular expression: {error}", parameter="label") from error
     except duckdb.Error as error:
         path.unlink(missing_ok=True)
         raise S3Damaged(f"the local copy {path.name} cannot be read, and was removed: {error}") from error

@@ -147,8 +147,8 @@ class _Reading:
         first, after = export.month, next_month(export.month)
         near, far = self._stretch.beyond, self._stretch.upto
         if self._backwards:
-            return (near is None or after > near[0]) and (far is None or first <= far[0])
-        return (near is None or first <= near[0]) and (far is None or after > far[0])
+            return (near is None or near < (after - _STEP, LARGEST)) and (far is None or first <= far[0])
+        return (near is None or near > (first, 0)) and (far is None or after > far[0])
 
     def _is_full_before(self, export: Export) -> bool:
         return len(self.rows) >= self._count and not self._is_beyond(self._key(self.rows[self._count - 1]), export)
