@@ -352,6 +352,13 @@ def _statistics() -> None:
         unique=False,
         postgresql_where=sa.text("first_seen_at - starts_at > interval '1 day'"),
     )
+    op.create_index(
+        "alerts_late_end_idx",
+        "alerts",
+        ["resolved_seen_at"],
+        unique=False,
+        postgresql_where=sa.text("resolved_seen_at - ends_at > interval '1 day'"),
+    )
     op.create_index(op.f("decisions_at_idx"), "decisions", ["at"], unique=False)
     op.create_index("hours_alertname_hour_idx", "hours", ["alertname", "hour"], unique=False)
     op.create_table(

@@ -57,8 +57,12 @@ def show_stats(
     say()
     table(
         (f"by the {'hour' if found.step is Step.HOUR else 'day'}", "fired>", "resolved>"),
-        ((at, one.fired, one.resolved) for at, one in found.steps if one.fired or one.resolved),
+        ((_step(at, found.step), one.fired, one.resolved) for at, one in found.steps if one.fired or one.resolved),
     )
+
+
+def _step(at: datetime, step: Step) -> str:
+    return f"{at:%Y-%m-%d %H:%M}" if step is Step.HOUR else f"{at:%Y-%m-%d}"
 
 
 def _summary(found: Stats) -> None:

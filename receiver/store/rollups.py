@@ -2,9 +2,9 @@
 
 The rule. An hour is counted once it is over, as a whole and from the occurrences themselves, so that counting it again
 changes nothing. It is counted again for two days, in which the end of an occurrence may still become known or be taken
-back. After that it only grows: an occurrence that is first heard of more than a day after it began (the service was
-new, or away) is added to its hour whenever it comes, and nothing is ever taken out, for by then the occurrences
-themselves may have left the database.
+back. After that it only grows: a begin or an end that is first heard of more than a day later (the service was new, or
+away) is added to its hour whenever it comes, and nothing is ever taken out, for by then the occurrences themselves may
+have left the database.
 
 An hour in which nothing happened has a row of zeros without names; so the newest hour says up to when all is counted.
 """
@@ -75,8 +75,11 @@ _COUNT_PLAYBOOKS: Final = f"insert into playbook_hours (hour, playbook, outcome,
 _ADD_LATE: Final = f"""
 insert into hours (hour, alertname, severity, namespace, fired, resolved, firing_time)
 select counted.* from (
-  select distinct date_trunc('hour', starts_at, 'UTC') as hour from alerts
+  select date_trunc('hour', starts_at, 'UTC') as hour from alerts
   where first_seen_at - starts_at > interval '1 day' and first_seen_at >= :seen_since and starts_at < :before
+  union
+  select date_trunc('hour', ends_at, 'UTC') from alerts
+  where resolved_seen_at - ends_at > interval '1 day' and resolved_seen_at >= :seen_since and ends_at < :before
 ) as late
 cross join lateral ({HAPPENED.format(since="late.hour", until="late.hour + interval '1 hour'")}) as counted
 on conflict (hour, alertname, severity, namespace) do update set
@@ -136,11 +139,11 @@ async def count(tx: Transaction, since: datetime, until: datetime) -> None:
 
 
 async def add_late(tx: Transaction, *, seen_since: datetime, before: datetime) -> int:
-    """Add to hours that are settled what became known long after it began; returns how many counts were touched.
+    """Add to hours that are settled what became known long afterwards; returns how many counts were touched.
 
     Args:
         tx: The counts are there when it is committed.
-        seen_since: Earliest receipt of the first telling.
+        seen_since: Earliest receipt of what became known.
         before: Hours from this one on are counted as a whole by `count`.
     """
     return int((await tx.execute(text(_ADD_LATE), {"seen_since": seen_since, "before": before})).rowcount)

@@ -184,6 +184,11 @@ class OccurrenceRow(Table):
             "first_seen_at",
             postgresql_where=text("first_seen_at - starts_at > interval '1 day'"),
         ),
+        Index(
+            "alerts_late_end_idx",
+            "resolved_seen_at",
+            postgresql_where=text("resolved_seen_at - ends_at > interval '1 day'"),
+        ),
         Index("alerts_labels_idx", "labels", postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}),
         {"postgresql_partition_by": "RANGE (starts_at)"},
     )

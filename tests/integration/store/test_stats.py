@@ -149,6 +149,19 @@ async def test_what_is_first_heard_of_days_later_is_added_to_its_hour(past: Past
     assert [row[1:4] for row in await past.hours()] == [("A", 2, 1)]
 
 
+async def test_an_end_that_becomes_known_days_later_is_added_to_its_hour(past: Past) -> None:
+    began = NOW - timedelta(days=9)
+    await past.count()
+    await past.occurrence("A", began, 150, first_seen_at=NOW, resolved_seen_at=NOW)
+
+    await past.count(NOW + timedelta(minutes=1), counted_at=NOW)
+
+    assert [row[1:] for row in await past.hours()] == [
+        ("A", 1, 0, timedelta()),
+        ("A", 0, 1, timedelta(minutes=150)),
+    ]
+
+
 async def test_an_hour_that_is_settled_never_shrinks(past: Past, database: Database) -> None:
     began = NOW - timedelta(days=9)
     await past.occurrence("A", began, 5)
@@ -353,6 +366,7 @@ async def test_neither_a_question_nor_the_counting_walks_through_the_alerts(data
             first_seen_at=NOW - timedelta(minutes=number),
             status="resolved",
             ends_at=NOW - timedelta(minutes=number - 5),
+            resolved_seen_at=NOW - timedelta(minutes=number - 5),
             labels={"alertname": f"A{number % 50}"},
             namespace=f"n{number % 10}",
             workflow=f"w{number % 200}",

@@ -1,5 +1,5 @@
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -93,6 +93,8 @@ async def test_metrics_show_the_process_and_what_is_open(site: Any, records: Any
     await records.message(key="sent", state="sent")
     await records.run(state="waiting")
     await records.run(state="finished", outcome="failed")
+    await records.dead_letter()
+    await records.dead_letter(settled_at=datetime.now(UTC), settlement="discarded")
 
     answer = await site.get("/metrics", role=None)
     shown = samples(answer.text)
@@ -105,6 +107,7 @@ async def test_metrics_show_the_process_and_what_is_open(site: Any, records: Any
     assert shown["receiver_outbox_oldest_seconds"] >= 0
     assert shown["receiver_runs_active{state=waiting}"] == 1
     assert shown["receiver_runs_active{state=running}"] == 0
+    assert shown["receiver_deadletters_open"] == 1
     assert shown["process_resident_memory_bytes"] > 0
 
 
