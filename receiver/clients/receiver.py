@@ -12,6 +12,7 @@ import msgspec
 from receiver.model.errors import RemoteError
 
 _OK: Final = 200
+_NEEDED: Final = ("database", "migrations")
 _QUIET: Final = timedelta(seconds=60)
 """Longest silence of a stream: the service sends a comment more often than that."""
 
@@ -29,6 +30,14 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
     detail: dict[str, Any] = {}
 
 
+class _Condition(msgspec.Struct, frozen=True, kw_only=True):
+    state: str
+
+
+class _Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    checks: dict[str, _Condition]
+
+
 class ReceiverClient:
     """One service, as the holder of one token.
 
@@ -42,12 +51,13 @@ class ReceiverClient:
         self._session = aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"})
 
     async def is_ready(self) -> bool:
-        """Ask whether a delivery could be made durable now."""
+        """Ask whether questions are answered and deliveries recorded at once, for which a spool is not enough."""
         try:
             async with self._session.get(f"{self._url}/readyz") as answer:
-                return answer.status == _OK
-        except aiohttp.ClientError:
+                found = msgspec.json.decode(await answer.read(), type=_Readiness)
+        except (aiohttp.ClientError, msgspec.MsgspecError):
             return False
+        return all(name in found.checks and found.checks[name].state == "ok" for name in _NEEDED)
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[AsyncIterator[Happening]]:
