@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from receiver.cli.s3 import make_s3
 from receiver.cli.wiring import (
     connect_cluster,
     database_url,
@@ -50,6 +51,7 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
         ("kubernetes", _kubernetes),
         ("slack", _slack),
         ("pagerduty", _pagerduty),
+        ("s3", _s3),
         ("alertmanager", _alertmanager),
     )
     for thing, ask in things:
@@ -148,6 +150,18 @@ async def _pagerduty(settings: Settings) -> Finding:
     await pagerduty.close()
     text = "the key has the right form; only a real event could show whether PagerDuty knows it"
     return Finding(mark="ok", thing="pagerduty", text=text)
+
+
+async def _s3(settings: Settings) -> Finding:
+    s3 = make_s3(settings)
+    if s3 is None:
+        text = "archive.bucket is not set: history stays in Postgres"
+        return Finding(mark="off", thing="s3", text=text)
+    try:
+        await s3.check()
+    finally:
+        await s3.close()
+    return Finding(mark="ok", thing="s3", text=f"bucket {s3.bucket}, history below {settings.archive.history_prefix}/")
 
 
 async def _alertmanager(settings: Settings) -> Finding:

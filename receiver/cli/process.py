@@ -16,6 +16,7 @@ from litestar import Litestar
 from msgspec.structs import replace
 
 from receiver.cli.entrance import Entrance, open_entrance
+from receiver.cli.s3 import open_cold
 from receiver.cli.waking import waking
 from receiver.cli.watch import keep_watch, look_at_peers
 from receiver.cli.wiring import database_url, open_database, open_rooms
@@ -24,9 +25,11 @@ from receiver.pipeline.labour import Labour
 from receiver.pipeline.rooms import Rooms, say_on_console
 from receiver.settings import Hidden, Settings, Token, check_exposure
 from receiver.store import catalogue
+from receiver.store.history.tiers import Cold
 from receiver.store.migrate import is_behind, migrate as migrate_database, revision_of
 from receiver.upkeep.calendar import keep_calendar
 from receiver.upkeep.deadletters import LetterBound
+from receiver.upkeep.retention import keep_retention
 from receiver.upkeep.rollup import keep_counted
 from receiver.web.app import make_app
 from receiver.web.feed import Feed
@@ -87,7 +90,8 @@ async def running(settings: Settings, *, say: Callable[[str], None] = say_on_con
         labour = Labour(rooms)
         entrance = await stack.enter_async_context(open_entrance(settings, rooms))
         feed = Feed(database)
-        app = _app(settings, rooms, labour, entrance, feed)
+        cold = await stack.enter_async_context(open_cold(settings))
+        app = _app(settings, rooms, labour, entrance, feed, cold=cold)
         drain = entrance.drain
         await stack.enter_async_context(_background("drain", lambda: labour.keep_going("drain", drain.step)))
         await stack.enter_async_context(_background("worker", _behind_the_door(settings, url, rooms, labour)))
@@ -103,7 +107,9 @@ async def running(settings: Settings, *, say: Callable[[str], None] = say_on_con
         yield f"http://{settings.server.host}:{listener.getsockname()[1]}"
 
 
-def _app(settings: Settings, rooms: Rooms, labour: Labour, entrance: Entrance, feed: Feed) -> Litestar:
+def _app(
+    settings: Settings, rooms: Rooms, labour: Labour, entrance: Entrance, feed: Feed, *, cold: Cold | None
+) -> Litestar:
     access = _access(settings)
     door = Door(
         access=access,
@@ -122,7 +128,8 @@ def _app(settings: Settings, rooms: Rooms, labour: Labour, entrance: Entrance, f
         feed=feed,
         replay=Replay(rooms.database, entrance.reception.record, rooms.now),
         registry=entrance.registry,
-        checks={SPOOL: entrance.look, **_checks(rooms, labour)},
+        cold=cold,
+        checks={SPOOL: entrance.look, **_checks(rooms, labour, cold)},
     )
 
 
@@ -136,7 +143,7 @@ def _access(settings: Settings) -> Access:
     return Access(Keys((Token(name="admin of this run", role="admin", token=Hidden(token)),)), local=True)
 
 
-def _checks(rooms: Rooms, labour: Labour) -> dict[str, Check]:
+def _checks(rooms: Rooms, labour: Labour, cold: Cold | None) -> dict[str, Check]:
     """Say what `/readyz` tells beside database and spool; none of it decides about readiness."""
 
     async def worker() -> Condition:
@@ -159,6 +166,7 @@ def _checks(rooms: Rooms, labour: Labour) -> dict[str, Check]:
         "slack": configured(rooms.slack, "slack.bot_token"),
         "pagerduty": configured(rooms.pagerduty, "pagerduty.routing_key"),
         "alertmanager": lambda: look_at_peers(rooms),
+        "s3": configured(cold, "archive.bucket"),
     }
 
 
@@ -175,6 +183,7 @@ def _behind_the_door(
         async with asyncio.TaskGroup() as group:
             group.create_task(labour.run())
             group.create_task(keep_calendar(rooms.database, rooms.now))
+            group.create_task(keep_retention(rooms.database, settings.retention.webhooks, rooms.now))
             group.create_task(keep_watch(settings, rooms))
             group.create_task(keep_counted(rooms.database, rooms.now))
 

@@ -1,7 +1,7 @@
 """Drops months of history from Postgres: those that S3 has, proved once more just before; or all, where told so."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -43,7 +43,7 @@ class Prune:
         self._horizon = now() - keep
         self._dry_run = dry_run
 
-    async def run(self) -> AsyncIterator[Move]:
+    async def run(self) -> AsyncGenerator[Move, None]:
         """Drop what may go; tells of each month as it is done, and of those that stay, why.
 
         Raises:

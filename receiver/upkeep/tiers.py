@@ -9,7 +9,7 @@ manifest names the newest.
 import asyncio
 import hashlib
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -101,7 +101,7 @@ class Tiers:
         self._scratch = scratch
         self._now = now
 
-    async def export(self, *, before: datetime | None = None, dry_run: bool = False) -> AsyncIterator[Move]:
+    async def export(self, *, before: datetime | None = None, dry_run: bool = False) -> AsyncGenerator[Move, None]:
         """Bring all closed months to S3 that are not there, or changed since; tells of each as it is done.
 
         Args:
