@@ -1,5 +1,6 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,6 +41,25 @@ async def test_alive_but_not_ready_without_a_database(site_without_database: Any
     assert (alive.status_code, ready.status_code) == (200, 503)
     assert ready.json()["checks"]["database"]["state"] == "degraded"
     assert "nowhere" not in ready.text
+
+
+@pytest.mark.parametrize(("spool", "ready"), [(State.OK, True), (State.DEGRADED, False)])
+async def test_without_a_database_readiness_follows_the_spool(tmp_path: Path, spool: State, *, ready: bool) -> None:
+    async def look() -> Condition:
+        return Condition(state=spool, text="3 deliveries wait for Postgres, the oldest for 7 s")
+
+    absent = Database(f"host={tmp_path} dbname=nobody", connections=1)
+    await absent.open()
+
+    found = await Health(absent, {"spool": look}).look()
+    await absent.close()
+
+    assert found.ready is ready
+    assert {name: check.state for name, check in found.checks.items()} == {
+        "database": State.DEGRADED,
+        "migrations": State.DEGRADED,
+        "spool": spool,
+    }
 
 
 async def test_readiness_follows_durability_alone(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

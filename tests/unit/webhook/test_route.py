@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from receiver.model.alert import Delivery, Receipt
+from receiver.model.alert import Delivery, Receipt, Spooled
 from receiver.model.errors import DeliveryError, StoreError, StoreUnavailable
 from receiver.settings import Hidden, Token
 from receiver.webhook.access import Access, Keys
@@ -29,20 +30,21 @@ class Ledger:
     """Keeps what the door hands over, or fails as it is told."""
 
     failure: Exception | None = None
+    away: UUID | None = None
     deliveries: list[Delivery] = field(default_factory=list)
     letters: list[tuple[bytes, DeliveryError, datetime]] = field(default_factory=list)
 
-    async def record(self, delivery: Delivery) -> Receipt:
+    async def record(self, delivery: Delivery) -> Receipt | Spooled:
         if self.failure:
             raise self.failure
         self.deliveries.append(delivery)
-        return RECEIPT
+        return Spooled(key=self.away) if self.away else RECEIPT
 
-    async def keep(self, body: bytes, error: DeliveryError, at: datetime) -> int:
+    async def keep(self, body: bytes, error: DeliveryError, at: datetime) -> int | Spooled:
         if self.failure:
             raise self.failure
         self.letters.append((body, error, at))
-        return 40 + len(self.letters)
+        return Spooled(key=self.away) if self.away else 40 + len(self.letters)
 
 
 @dataclass
@@ -119,6 +121,27 @@ async def test_a_delivery_is_answered_once_it_is_recorded(house: House) -> None:
     assert answer.json == {"webhook_id": 7, "alerts": {"new": 1, "updated": 2, "repeated": 3, "resolved": 4}}
     assert [delivery.body for delivery in house.ledger.deliveries] == [BODY]
     assert house.ledger.deliveries[0].received_at == NOW
+
+
+async def test_a_delivery_that_was_spooled_is_answered_with_its_key_and_without_counts(house: House) -> None:
+    house.ledger.away = UUID(int=7)
+
+    answer = await house.post(BODY)
+
+    assert answer.status == 200
+    assert answer.json == {"webhook_id": "00000000-0000-0000-0000-000000000007", "spooled": True}
+    assert house.counted("receiver_deliveries_total", answer="200") == 1
+    assert house.counted("receiver_alerts_total", change="new") == 0
+
+
+async def test_what_is_no_delivery_and_was_spooled_is_400_with_its_key(house: House) -> None:
+    house.ledger.away = UUID(int=7)
+
+    answer = await house.post(b"{")
+
+    assert answer.status == 400
+    assert answer.json["deadletter_id"] == "00000000-0000-0000-0000-000000000007"
+    assert answer.json["spooled"] is True
 
 
 async def test_a_delivery_may_come_in_parts(house: House) -> None:
