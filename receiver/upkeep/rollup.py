@@ -18,7 +18,10 @@ _EVERY: Final = timedelta(minutes=1)
 """So late the hour that just ended is counted; until then questions count it themselves."""
 
 _NEWEST: Final = 2 * HOUR
-"""What is counted anew each time; the rest of the two days once an hour."""
+"""What is counted anew each time."""
+
+_ALL: Final = timedelta(minutes=10)
+"""How often all of the two days is counted anew: so long an end of last night that came from a spool may be missing."""
 
 _AT_ONCE: Final = timedelta(days=1)
 """What one transaction counts, where much is to be caught up on."""
@@ -35,7 +38,8 @@ async def keep_counted(database: Database, now: Callable[[], datetime]) -> None:
     while True:
         at = now()
         try:
-            if await count_up(database, at, counted_at=counted_at):
+            done = await count_up(database, at, counted_at=counted_at)
+            if done and _is_due(counted_at, at):
                 counted_at = at
         except StoreError as error:
             log.warning("rollup", action="hours_not_counted", error=str(error))
@@ -48,28 +52,34 @@ async def count_up(database: Database, now: datetime, *, counted_at: datetime | 
     Args:
         database: Where it is counted.
         now: The present time; the hour it lies in is not over.
-        counted_at: When it was counted last; the two days are counted again only when an hour has ended since.
+        counted_at: When all of the two days was counted last.
 
     Returns:
         Whether it was done; False when somebody else is at it.
     """
     end = hour_of(now)
-    thorough = counted_at is None or hour_of(counted_at) < end
+    again = SETTLED if _is_due(counted_at, now) else _NEWEST
     begin: datetime | None = None
     while begin is None or begin < end:
         async with database.transaction() as tx:
             if not await rollups.claim(tx):
                 return False
             if begin is None:
-                begin = await _begin(tx, end, SETTLED if thorough else _NEWEST)
+                begin = await _begin(tx, end, again)
             until = min(begin + _AT_ONCE, end)
             await rollups.count(tx, begin, until)
             begin = await _following(tx, until, end)
     async with database.transaction() as tx:
         if await rollups.claim(tx):
-            seen_since = now - SETTLED if counted_at is None or thorough else counted_at - _OVERLAP
+            # What waited in a spool was received long before it was recorded: once an hour all is looked through.
+            fresh = counted_at is not None and hour_of(counted_at) == end
+            seen_since = counted_at - _OVERLAP if counted_at and fresh else now - SETTLED
             await rollups.add_late(tx, seen_since=seen_since, before=end - SETTLED)
     return True
+
+
+def _is_due(counted_at: datetime | None, now: datetime) -> bool:
+    return counted_at is None or now - counted_at >= _ALL
 
 
 async def _begin(tx: Transaction, end: datetime, again: timedelta) -> datetime:

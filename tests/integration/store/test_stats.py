@@ -162,6 +162,18 @@ async def test_an_end_that_becomes_known_days_later_is_added_to_its_hour(past: P
     ]
 
 
+async def test_what_lay_in_a_spool_is_counted_within_minutes(past: Past) -> None:
+    await past.count()
+    await past.occurrence("A", NOW - timedelta(hours=9), 5)
+
+    await past.count(NOW + timedelta(minutes=5), counted_at=NOW)
+    soon = await past.hours()
+    await past.count(NOW + timedelta(minutes=10), counted_at=NOW)
+
+    assert soon == []
+    assert [row[1:4] for row in await past.hours()] == [("A", 1, 1)]
+
+
 async def test_an_hour_that_is_settled_never_shrinks(past: Past, database: Database) -> None:
     began = NOW - timedelta(days=9)
     await past.occurrence("A", began, 5)
