@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from receiver.model.incident import LabelNames
 from receiver.settings import Hidden, Token
 from receiver.store.database import Database, Transaction
+from receiver.store.history.tiers import Cold
 from receiver.store.intake import Intake
 from receiver.store.jobs import Queue
 from receiver.web.app import make_app
@@ -54,7 +55,9 @@ class Site:
 
 
 @asynccontextmanager
-async def running(database: Database, *, checks: Mapping[str, Check] | None = None) -> AsyncIterator[Site]:
+async def running(
+    database: Database, *, checks: Mapping[str, Check] | None = None, cold: Cold | None = None
+) -> AsyncIterator[Site]:
     """Serve on a free port of loopback for as long as it is needed."""
     woken: list[int | None] = []
 
@@ -75,6 +78,7 @@ async def running(database: Database, *, checks: Mapping[str, Check] | None = No
         replay=Replay(database, Intake(database, queue, LabelNames()).record, lambda: datetime.now(UTC)),
         registry=CollectorRegistry(),
         checks=checks,
+        cold=cold,
     )
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, ws="none", lifespan="on"))
     task = asyncio.create_task(server.serve())
@@ -95,6 +99,12 @@ async def site(database: Database) -> AsyncIterator[Site]:
     """The service on the test's own database."""
     async with running(database) as site:
         yield site
+
+
+@pytest.fixture
+def serving() -> Any:
+    """The service with parts of the test's own."""
+    return running
 
 
 @pytest.fixture
