@@ -6,9 +6,11 @@ dropped in its turn was, and is forgotten `KEPT` after the drop. The table holds
 age of the history.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import psycopg
 from sqlalchemy import delete, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -24,6 +26,37 @@ KEPT: Final = timedelta(days=92)
 """Longer than Alertmanager remembers anything (120 hours), than a spool waits and than raw deliveries are kept."""
 
 _COLUMNS: Final = ("fingerprint", "starts_at", "ends_at", "pruned_at")
+
+
+YOUNGEST: Final = timedelta(days=1)
+"""What began later than so long ago was never dropped: no retention is shorter."""
+
+_BURIED: Final = """
+select t.fingerprint, t.starts_at
+from tombstones t
+join unnest(%(fingerprint)s::text[], %(starts_at)s::timestamptz[]) as k (fingerprint, starts_at)
+  on t.fingerprint = k.fingerprint and t.starts_at = k.starts_at
+"""
+
+
+async def buried(
+    connection: psycopg.AsyncConnection[Any], keys: Iterable[tuple[str, datetime]], at: datetime
+) -> set[tuple[str, datetime]]:
+    """Pick, of occurrences that seem to be new, those that were dropped: what is told of them is late, and not news.
+
+    Nothing is asked when all began lately, as nearly always.
+
+    Args:
+        connection: That of the transaction which records what is told.
+        keys: Fingerprint and start of each.
+        at: When it was received.
+    """
+    old = [key for key in keys if key[1] < at - YOUNGEST]
+    if not old:
+        return set()
+    names, starts = [name for name, _ in old], [start for _, start in old]
+    found = await connection.execute(_BURIED, {"fingerprint": names, "starts_at": starts}, prepare=True)
+    return {(name, start) for name, start in await found.fetchall()}
 
 
 async def bury(tx: Transaction, month: datetime, *, horizon: datetime, at: datetime, only: Any = None) -> int:
