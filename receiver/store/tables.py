@@ -8,42 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Index, LargeBinary, MetaData, PrimaryKeyConstraint, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import Index, PrimaryKeyConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
 
-
-class CleanText(TypeDecorator[str]):
-    """Text that Postgres can hold: NUL, which it refuses, becomes U+FFFD."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
-        """Replace what Postgres refuses."""
-        return value if value is None else value.replace("\x00", "\ufffd")
-
-
-class Table(DeclarativeBase):
-    """All tables of ours; procrastinate's come from its own schema."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-            "uq": "%(table_name)s_%(column_0_N_name)s_key",
-            "pk": "%(table_name)s_pkey",
-        }
-    )
-    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's name
-        datetime: DateTime(timezone=True),
-        str: CleanText,
-        int: BigInteger,
-        dict[str, Any]: JSONB,
-        list[Any]: JSONB,
-        bytes: LargeBinary,
-    }
+from receiver.store.table import Table as Table  # noqa: PLC0414 - whoever wants the tables wants what they are made of
 
 
 class DeliveryRow(Table):
