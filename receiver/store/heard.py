@@ -37,11 +37,11 @@ async def series(transaction: Transaction, labels: Mapping[str, str]) -> list[He
     found = await transaction.execute(
         select(
             OccurrenceRow.fingerprint,
-            func.jsonb_agg(OccurrenceRow.labels)[0].label("labels"),
+            OccurrenceRow.labels,
             func.max(at).label("at"),
         )
         .where(OccurrenceRow.labels.contains(dict(labels)), ~OccurrenceRow.group_key.startswith(OURS))
-        .group_by(OccurrenceRow.fingerprint)
+        .group_by(OccurrenceRow.fingerprint, OccurrenceRow.labels)
         .order_by(OccurrenceRow.fingerprint)
     )
     return [Heard(fingerprint=Fingerprint(row.fingerprint), labels=row.labels, at=row.at) for row in found]
