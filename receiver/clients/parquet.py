@@ -120,7 +120,7 @@ def read_parquet(path: Path, relation: Relation) -> Iterator[list[dict[str, Any]
             if not file.schema_arrow.equals(SCHEMAS[relation]):
                 raise S3Damaged(f"{path.name} does not have the columns of {relation.value}")
             for number in range(file.num_row_groups):
-                yield rows_of(file.read_row_group(number))
+                yield rows_of(file.read_row_group(number, use_threads=False))
     except (pa.ArrowException, OSError) as error:
         raise S3Damaged(f"{path.name} is no whole Parquet file: {error}") from error
 

@@ -405,6 +405,7 @@ async def test_tombstones_are_left_of_what_a_late_delivery_may_name_and_go_in_ti
     assert await shelf.tombstones() == []
 
 
+@pytest.mark.timeout(400)
 async def test_an_export_holds_few_rows_in_memory(shelf: Any) -> None:
     await shelf.run(
         """
@@ -438,4 +439,5 @@ async def test_an_export_holds_few_rows_in_memory(shelf: Any) -> None:
 
     assert march.rows == 200_000
     grown = (max(seen) - before) / 1e6
-    assert grown < 160, f"{grown:.0f} MB"
+    # Held at once, the rows alone would be some 600 MB.
+    assert grown < 200, f"{grown:.0f} MB"
