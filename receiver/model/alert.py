@@ -209,7 +209,8 @@ def _first(alert: Alert, at: datetime) -> tuple[Standing, Change]:
 def _resolve(heard: Standing, alert: Alert, at: datetime) -> tuple[Standing, Change]:
     newest = max(at, heard.resolved_seen_at or at)
     told = replace(heard, resolved_seen_at=newest)
-    if heard.status is AlertStatus.FIRING and heard.last_seen_at - at > REFIRE_AFTER:
+    outlived = heard.resolved_seen_at is not None and at <= heard.resolved_seen_at
+    if heard.status is AlertStatus.FIRING and (outlived or heard.last_seen_at - at > REFIRE_AFTER):
         # While it fires, the newest telling is a firing. Had this resolve been recorded in its turn, that firing would
         # have reopened what it closes; the order of recording must not decide.
         return told, Change.OVERTAKEN
