@@ -40,7 +40,7 @@ join unnest(%(fingerprint)s::text[], %(starts_at)s::timestamptz[]) as k (fingerp
 
 
 async def buried(
-    connection: psycopg.AsyncConnection[Any], keys: Iterable[tuple[str, datetime]], at: datetime
+    connection: psycopg.AsyncConnection[Any], told: Iterable[tuple[str, datetime, datetime]]
 ) -> set[tuple[str, datetime]]:
     """Pick, of occurrences that seem to be new, those that were dropped: what is told of them is late, and not news.
 
@@ -48,10 +48,9 @@ async def buried(
 
     Args:
         connection: That of the transaction which records what is told.
-        keys: Fingerprint and start of each.
-        at: When it was received.
+        told: Fingerprint and start of each, and when it was told.
     """
-    old = [key for key in keys if key[1] < at - YOUNGEST]
+    old = [(name, start) for name, start, at in told if start < at - YOUNGEST]
     if not old:
         return set()
     names, starts = [name for name, _ in old], [start for _, start in old]

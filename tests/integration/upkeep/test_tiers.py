@@ -15,9 +15,14 @@ from receiver.clients.parquet import read_parquet
 from receiver.clients.s3 import Credentials
 from receiver.model.errors import S3Damaged, S3Forbidden, S3Missing, S3Unreachable, TiersBusy
 from receiver.model.history import Relation
+from receiver.model.incident import LabelNames
+from receiver.sandbox.alertmanager import Firing, delivery
 from receiver.settings import Hidden
 from receiver.store import exports
+from receiver.store.intake import Intake
+from receiver.store.jobs import Queue
 from receiver.store.tables import EventRow, OccurrenceRow
+from receiver.webhook.message import parse
 
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
 HOSTILE = {
@@ -371,6 +376,36 @@ async def test_two_at_once_are_one_too_many(shelf: Any) -> None:
             await shelf.export()
 
     assert await shelf.export() == []
+
+
+@pytest.mark.parametrize("ended", [True, False], ids=["resolved", "firing"])
+async def test_a_late_delivery_about_a_dropped_occurrence_is_no_news(
+    shelf: Any,
+    ended: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    queue = Queue(shelf.database)
+    await queue.open()
+    intake = Intake(shelf.database, queue, LabelNames())
+    july = datetime(2026, 7, 1, tzinfo=UTC)
+    told = {"alertname": "A", "workflow": "etl-1"}
+
+    def firing(labels: dict[str, str], ends_at: datetime | None) -> Firing:
+        return Firing(labels=labels, annotations={}, starts_at=july, ends_at=ends_at)
+
+    await intake.record(parse(delivery(firing(told, july + timedelta(minutes=5))), july))
+    await shelf.run("update incidents set state = 'closed', closed_at = now()")
+    await shelf.export()
+    await shelf.prune()
+
+    late = firing(told, july + timedelta(minutes=5) if ended else None)
+    other = firing({**told, "pod": "x"}, None)
+    receipt = await intake.record(parse(delivery(late, other), shelf.now))
+    again = await Intake(shelf.database, queue, LabelNames()).record(parse(delivery(late), shelf.now))
+    await intake.close()
+
+    assert (receipt.new, receipt.repeated) == (1, 1)
+    assert (again.new, again.resolved, again.repeated) == (0, 0, 1)
+    assert [row["labels"] for row in await shelf.all_of(OccurrenceRow)] == [other.labels]
 
 
 async def test_a_table_in_use_is_left_alone_and_dropped_later(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
