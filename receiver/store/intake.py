@@ -11,14 +11,17 @@ from datetime import timedelta
 from typing import Final
 
 import psycopg
+import structlog
 
 from receiver.model.alert import Delivery, Receipt
 from receiver.model.errors import StoreCrowded, StoreError
 from receiver.model.incident import LabelNames
 from receiver.store.database import Database, translated, within
 from receiver.store.jobs import Queue
-from receiver.store.recording import Recording
+from receiver.store.recording import Heard, Recording
 from receiver.store.stories import Contended
+
+log = structlog.get_logger()
 
 _BATCH: Final = 500
 """Alerts in one transaction; more would only make those who wait in front of it wait longer."""
@@ -39,7 +42,9 @@ class Intake:
         self._database = database
         self._queue = queue
         self._names = names
+        self._heard = Heard()
         self._waiting: deque[tuple[Delivery, asyncio.Future[Receipt]]] = deque()
+        self._batch: list[tuple[Delivery, asyncio.Future[Receipt]]] = []
         self._writer: asyncio.Task[None] | None = None
 
     async def record(self, delivery: Delivery) -> Receipt:
@@ -55,12 +60,23 @@ class Intake:
         self._waiting.append((delivery, answer))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write(), name="intake")
+            self._writer.add_done_callback(self._written)
         return await answer
 
     async def close(self) -> None:
         """Wait until everything that was handed in is answered."""
         if self._writer is not None:
             await self._writer
+
+    def _written(self, writer: asyncio.Task[None]) -> None:
+        """Leave nobody waiting whom a writer that broke can not answer any more."""
+        if writer.cancelled() or writer.exception() is None:
+            return
+        log.error("intake", action="writer_broke", exc_info=writer.exception())
+        for _, answer in (*self._batch, *self._waiting):
+            if not answer.done():
+                answer.set_exception(StoreError("the writer of deliveries broke; the log says how"))
+        self._waiting.clear()
 
     async def _write(self) -> None:
         while self._waiting:
@@ -69,6 +85,7 @@ class Intake:
             while self._waiting and alerts + len(self._waiting[0][0].alerts) <= _BATCH:
                 batch.append(self._waiting.popleft())
                 alerts += len(batch[-1][0].alerts)
+            self._batch = batch
             await self._answer(batch)
 
     async def _answer(self, batch: list[tuple[Delivery, asyncio.Future[Receipt]]]) -> None:
@@ -116,6 +133,6 @@ class Intake:
         async with self._database.pool.connection() as connection:
             try:
                 async with connection.transaction():
-                    return await Recording(connection, self._queue, self._names).record(deliveries)
+                    return await Recording(connection, self._queue, self._names, self._heard).record(deliveries)
             except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as error:
                 raise Contended from error

@@ -4,10 +4,9 @@ Locks are taken in one order by everybody: incidents by number, then occurrences
 decided by `receiver.model.alert.observe` alone; here it is only looked up, asked and written down.
 """
 
-from collections.abc import Mapping, Sequence, Set as AbstractSet
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 import psycopg
@@ -19,10 +18,11 @@ from receiver.model.timeline import Kind
 from receiver.store.jobs import Job, Queue
 from receiver.store.rows import public_id
 from receiver.store.statements import statements
-from receiver.store.stories import Count, Stories
+from receiver.store.stories import Contended, Count, Stories
 from receiver.store.telling import (
     Columns,
     Key,
+    Known,
     Telling,
     firings,
     first_columns,
@@ -32,6 +32,13 @@ from receiver.store.telling import (
     later_columns,
     tellings_of,
 )
+from receiver.store.tombstones import buried
+
+_REMEMBERED: Final = 100_000
+"""Occurrences that one process remembers: some 20 MB, and more than fire at once anywhere."""
+
+_DRAWN: Final = 1_000
+"""Numbers that are drawn at once."""
 
 _EVENTS: Final = {
     Change.FIRED: (Kind.ALERT_FIRED, "{name} fires"),
@@ -48,17 +55,53 @@ _EVENTS: Final = {
 }
 
 
-class Recording:
-    """One transaction's work; made anew for each try."""
+class Heard:
+    """What one process remembers of what it recorded: which occurrences are known, and numbers for new ones.
 
-    def __init__(self, connection: psycopg.AsyncConnection[Any], queue: Queue, names: LabelNames) -> None:
+    Both only save questions. An occurrence that is known and not remembered is noticed when it is inserted, and the
+    transaction is tried again; a number that is never used is a gap.
+    """
+
+    def __init__(self) -> None:
+        self._keys: dict[Key, None] = {}
+        self._numbers: list[int] = []
+
+    def known(self, keys: Iterable[Key]) -> list[Key]:
+        """Pick those that may be stored already."""
+        return [key for key in keys if key in self._keys]
+
+    def remember(self, keys: Iterable[Key]) -> None:
+        """Remember that occurrences are stored; the oldest memories make room."""
+        self._keys.update(dict.fromkeys(keys))
+        while len(self._keys) > _REMEMBERED:
+            del self._keys[next(iter(self._keys))]
+
+    async def numbers(self, connection: psycopg.AsyncConnection[Any], count: int) -> list[int]:
+        """Give as many new numbers of occurrences as are asked for."""
+        if len(self._numbers) < count:
+            drawn = await connection.execute(
+                "select nextval('alerts_id_seq') from generate_series(1, %s)", [max(count, _DRAWN)], prepare=True
+            )
+            self._numbers += [number for (number,) in await drawn.fetchall()]
+        taken, self._numbers = self._numbers[:count], self._numbers[count:]
+        return taken
+
+
+class Recording:
+    """One transaction's work; made anew for each try.
+
+    Statements that do not wait for each other are sent together and answered together: a delivery costs three round
+    trips when all its alerts are new.
+    """
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any], queue: Queue, names: LabelNames, heard: Heard) -> None:
         self._connection = connection
         self._queue = queue
         self._names = names
-        self._stories = Stories(self._run)
+        self._heard = heard
+        self._stories = Stories(self._send)
         self._changes: list[list[Change]] = []
         self._late: dict[int, list[Key]] = {}
-        self._kept: AbstractSet[UUID] = frozenset()
         self._events: list[tuple[datetime, str, str, int | None, str | None, dict[str, Any]]] = []
 
     async def record(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
@@ -67,59 +110,76 @@ class Recording:
         Raises:
             Contended: Try again in a new transaction.
         """
-        ids = await self._keep(deliveries)
-        # What an earlier try has committed already, though its answer was lost, is not told again.
-        fresh = [one for one in deliveries if one.key not in self._kept]
+        numbers = await self._heard.numbers(self._connection, sum(len(one.alerts) for one in deliveries))
+        async with self._connection.pipeline():
+            return await self._record(deliveries, numbers)
+
+    async def _record(self, deliveries: Sequence[Delivery], numbers: Sequence[int]) -> list[Receipt]:
+        tellings = tellings_of(deliveries, self._names)
+        keeping = await self._send("keep_deliveries", _delivery_columns(deliveries))
+        heard = self._heard.known(tellings)
+        peeking = await self._send("peek_occurrences", key_columns(heard)) if heard else None
+        ids = {row["key"]: row["id"] for row in await keeping.fetchall()}
+        fresh = deliveries
+        if len(ids) < len(deliveries):
+            # What an earlier try has committed already, though its answer was lost, is not told again.
+            fresh = [one for one in deliveries if one.key in ids]
+            tellings = tellings_of(fresh, self._names)
+            ids = {row["key"]: row["id"] for row in await self._run("kept_deliveries", _delivery_keys(deliveries))}
         self._changes = [[] for _ in fresh]
-        tellings = tellings_of(fresh, self._names)
+        known = known_from(await peeking.fetchall()) if peeking else {}
+        tellings = await self._without_dropped(tellings, known)
         if tellings:
-            await self._stories.find(tellings, known_from(await self._run("peek_occurrences", key_columns(tellings))))
-            inserted = await self._insert(tellings)
-            await self._update({key: said for key, said in tellings.items() if key not in inserted})
-            await self._follow_up(await self._stories.write())
+            await self._tell(tellings, known, numbers)
         await self._inquire(fresh)
         changes = dict(zip((one.key for one in fresh), self._changes, strict=True))
         return [_receipt(ids[one.key], changes.get(one.key, [])) for one in deliveries]
 
+    async def _without_dropped(
+        self, tellings: dict[Key, list[Telling]], known: Mapping[Key, Known]
+    ) -> dict[Key, list[Telling]]:
+        """Leave out occurrences that were dropped from the history: what is told of them is late, and not news."""
+        new = [(*key, said[-1].at) for key, said in tellings.items() if key not in known]
+        dropped = await buried(self._connection, new)
+        for key in dropped:
+            for telling in tellings[key]:
+                self._changes[telling.delivery].append(Change.LATE)
+        return {key: said for key, said in tellings.items() if key not in dropped} if dropped else tellings
+
+    async def _tell(
+        self, tellings: Mapping[Key, Sequence[Telling]], known: Mapping[Key, Known], numbers: Sequence[int]
+    ) -> None:
+        """Write down what is said of occurrences, and what follows from it."""
+        await self._stories.find(tellings, known)
+        new = {key: said for key, said in tellings.items() if key not in known}
+        inserting = await self._insert(new, numbers) if new else None
+        await self._update({key: said for key, said in tellings.items() if key in known})
+        await self._follow_up(await self._stories.write())
+        inserted = await inserting.fetchall() if inserting else []
+        self._heard.remember(tellings)
+        if len(inserted) < len(new):
+            # Some were known after all: recorded by another replica, or before this one started.
+            raise Contended
+
+    async def _send(self, name: str, columns: Columns) -> psycopg.AsyncCursor[dict[str, Any]]:
+        """Send a named statement; its rows are fetched from the cursor when they are needed."""
+        cursor = self._connection.cursor(row_factory=dict_row)
+        return await cursor.execute(statements()[name], _parameters(name, columns), prepare=True)
+
     async def _run(self, name: str, columns: Columns) -> list[dict[str, Any]]:
-        async with self._connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(statements()[name], _parameters(name, columns), prepare=True)
-            return await cursor.fetchall() if cursor.description else []
+        cursor = await self._send(name, columns)
+        return await cursor.fetchall()
 
-    async def _keep(self, deliveries: Sequence[Delivery]) -> dict[UUID, int]:
-        """Keep the messages; returns the number of each, by key."""
-        keys: Columns = {
-            "received_at": [one.received_at for one in deliveries],
-            "key": [one.key for one in deliveries],
-        }
-        kept = await self._run(
-            "keep_deliveries",
-            {
-                **keys,
-                "receiver": [one.receiver for one in deliveries],
-                "group_key": [one.group_key for one in deliveries],
-                "external_url": [one.external_url for one in deliveries],
-                "truncated_alerts": [one.truncated_alerts for one in deliveries],
-                "alerts": [len(one.alerts) for one in deliveries],
-                "body": [one.body for one in deliveries],
-            },
-        )
-        ids = {row["key"]: row["id"] for row in kept}
-        if len(ids) < len(deliveries):
-            before = {row["key"]: row["id"] for row in await self._run("kept_deliveries", keys)}
-            self._kept = before.keys() - ids.keys()
-            ids = before
-        return ids
-
-    async def _insert(self, tellings: Mapping[Key, Sequence[Telling]]) -> set[Key]:
-        """Insert what was never heard of; returns the keys of it."""
+    async def _insert(
+        self, tellings: Mapping[Key, Sequence[Telling]], numbers: Sequence[int]
+    ) -> psycopg.AsyncCursor[dict[str, Any]]:
+        """Send what was never heard of."""
         folded = {key: fold(None, said) for key, said in tellings.items()}
-        rows = await self._run("first_tellings", first_columns(tellings, folded, self._stories.ids))
-        fresh = {(row["fingerprint"], row["starts_at"]): row["id"] for row in rows}
-        for key, number in fresh.items():
-            said = tellings[key]
+        columns = first_columns(tellings, folded, self._stories.ids)
+        inserting = await self._send("first_tellings", {**columns, "id": numbers[: len(tellings)]})
+        for (key, said), number in zip(tellings.items(), numbers, strict=False):
             self._note(public_id(key[1], number), said, folded[key][1], self._stories.open(said[0].incident_key))
-        return set(fresh)
+        return inserting
 
     async def _update(self, tellings: Mapping[Key, Sequence[Telling]]) -> None:
         """Write down what is now known of occurrences that were known before."""
@@ -132,7 +192,7 @@ class Recording:
             self._note(public_id(key[1], before.id), tellings[key], changes, story)
             incident_id = story.id if story else before.incident_id
             rows.append((key, standing, before.firings + firings(changes), incident_id))
-        await self._run("later_tellings", later_columns(rows))
+        await self._send("later_tellings", later_columns(rows))
 
     def _note(self, alert_id: str, said: Sequence[Telling], changes: Sequence[Change], story: Count | None) -> None:
         """Put changes into the receipts, the story and the timeline."""
@@ -158,7 +218,7 @@ class Recording:
         ]
         if asking:
             late = {number: [(name, at.isoformat()) for name, at in keys] for number, keys in self._late.items()}
-            await self._run(
+            await self._send(
                 "add_inquiries",
                 {
                     "received_at": [one.received_at for _, one in asking],
@@ -182,9 +242,25 @@ class Recording:
         if self._events:
             names = ("at", "kind", "text", "incident_id", "alert_id", "detail")
             columns: Columns = dict(zip(names, zip(*self._events, strict=True), strict=True))
-            await self._run("add_events", {**columns, "run_id": [None] * len(self._events)})
+            await self._send("add_events", {**columns, "run_id": [None] * len(self._events)})
         unasked = [{"incident_id": story.id} for story in changed if not story.asked]
         await self._queue.enqueue_on(self._connection, Job.LOOK, unasked)
+
+
+def _delivery_keys(deliveries: Sequence[Delivery]) -> Columns:
+    return {"received_at": [one.received_at for one in deliveries], "key": [one.key for one in deliveries]}
+
+
+def _delivery_columns(deliveries: Sequence[Delivery]) -> Columns:
+    return {
+        **_delivery_keys(deliveries),
+        "receiver": [one.receiver for one in deliveries],
+        "group_key": [one.group_key for one in deliveries],
+        "external_url": [one.external_url for one in deliveries],
+        "truncated_alerts": [one.truncated_alerts for one in deliveries],
+        "alerts": [len(one.alerts) for one in deliveries],
+        "body": [one.body for one in deliveries],
+    }
 
 
 def _parameters(name: str, columns: Columns) -> dict[str, Any]:

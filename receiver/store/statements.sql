@@ -22,23 +22,24 @@ join json_to_recordset(%(rows)s::json) as k (received_at timestamptz, key uuid)
 
 -- first_tellings: insert occurrences never heard of; those that are known already are left alone and not returned.
 insert into alerts (
-  fingerprint, starts_at, starts_at_text, status, inferred, ends_at, alertname, severity, cluster, namespace, workflow,
-  agent, labels, annotations, generator_url, group_key, receiver, first_seen_at, last_seen_at, resolved_seen_at,
-  deliveries, firings, incident_id
+  id, fingerprint, starts_at, starts_at_text, status, inferred, ends_at, alertname, severity, cluster, namespace,
+  workflow, agent, labels, annotations, generator_url, group_key, receiver, first_seen_at, last_seen_at,
+  resolved_seen_at, deliveries, firings, incident_id
 )
 select
-  fingerprint, starts_at, starts_at_text, status, false, ends_at, alertname, severity, cluster, namespace, workflow,
+  id, fingerprint, starts_at, starts_at_text, status, false, ends_at, alertname, severity, cluster, namespace, workflow,
   agent, labels, annotations, generator_url, group_key, receiver, first_seen_at, last_seen_at, resolved_seen_at,
   deliveries, firings, incident_id
 from json_to_recordset(%(rows)s::json) as o (
-  fingerprint text, starts_at timestamptz, starts_at_text text, status text, ends_at timestamptz, alertname text,
-  severity text, cluster text, namespace text, workflow text, agent text, labels jsonb, annotations jsonb,
+  id bigint, fingerprint text, starts_at timestamptz, starts_at_text text, status text, ends_at timestamptz,
+  alertname text, severity text, cluster text, namespace text, workflow text, agent text, labels jsonb,
+  annotations jsonb,
   generator_url text, group_key text, receiver text, first_seen_at timestamptz, last_seen_at timestamptz,
   resolved_seen_at timestamptz, deliveries bigint, firings bigint, incident_id bigint
 )
 order by fingerprint, starts_at
 on conflict (fingerprint, starts_at) do nothing
-returning fingerprint, starts_at, id
+returning id
 
 -- peek_occurrences: see what is known of occurrences, without holding anybody up.
 select
@@ -71,7 +72,7 @@ from json_to_recordset(%(rows)s::json) as o (
 )
 where a.fingerprint = o.fingerprint and a.starts_at = o.starts_at
 
--- lock_incidents: lock in one order the stories of alerts: by number, by key, or by the key of one that was merged into it.
+-- lock_incidents: lock stories in one order: by number, by key, or by the key of one that was merged into it.
 select i.id, i.key, i.state, i.severity, i.firing, i.quiet_since, i.flaps, i.asked
 from incidents i
 where i.id = any(%(id)s::bigint[])

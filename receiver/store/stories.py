@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import psycopg
+
 from receiver.model.alert import AlertStatus, Change
 from receiver.model.incident import IncidentState, title_of, worst
 from receiver.store.telling import Columns, Key, Known, Telling, fold
@@ -15,8 +17,8 @@ LOOK_LEASE: Final = timedelta(seconds=30)
 DELTA: Final = {Change.FIRED: 1, Change.REFIRED: 1, Change.RESOLVED: -1}
 """How a change of an occurrence changes the number of alerts that fire in its incident."""
 
-Run = Callable[[str, Columns], Awaitable[list[dict[str, Any]]]]
-"""Runs a named statement in the recording's transaction."""
+Send = Callable[[str, Columns], Awaitable[psycopg.AsyncCursor[dict[str, Any]]]]
+"""Sends a named statement in the recording's transaction; its rows are fetched where there are any."""
 
 
 class Contended(Exception):
@@ -66,8 +68,8 @@ class Count:
 class Stories:
     """The incidents of one recording, locked in the order of their numbers before any occurrence is."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, send: Send) -> None:
+        self._send = send
         self._all: dict[int, Count] = {}
         self._open: dict[str, Count] = {}
 
@@ -126,10 +128,10 @@ class Stories:
         """Write the counts back, and take back what was begun in vain; returns the incidents that changed."""
         unneeded = [one.id for one in self._all.values() if one.opened and one.changed_at is None]
         if unneeded:
-            await self._run("drop_incidents", {"id": unneeded})
+            await self._send("drop_incidents", {"id": unneeded})
         changed = [one for one in self._all.values() if one.changed_at is not None]
         if changed:
-            await self._run(
+            await self._send(
                 "change_incidents",
                 {
                     "id": [one.id for one in changed],
@@ -144,7 +146,8 @@ class Stories:
 
     async def _lock(self, ids: Iterable[int], keys: AbstractSet[str]) -> None:
         merged = False
-        for row in await self._run("lock_incidents", {"id": ids, "key": keys}):
+        locked = await self._send("lock_incidents", {"id": ids, "key": keys})
+        for row in await locked.fetchall():
             state = IncidentState(row.pop("state"))
             merged = merged or state is IncidentState.MERGED
             count = self._all[row["id"]] = Count(**row)
@@ -156,11 +159,12 @@ class Stories:
         elsewhere = keys - self._open.keys()
         if self._open and elsewhere:
             held = {one.id for one in self._open.values()}
-            for row in await self._run("merged_keys", {"id": held, "key": elsewhere}):
+            asking = await self._send("merged_keys", {"id": held, "key": elsewhere})
+            for row in await asking.fetchall():
                 self._open[row["key"]] = self._all[row["merged_into"]]
 
     async def _begin(self, missing: Sequence[Telling]) -> None:
-        begun = await self._run(
+        opening = await self._send(
             "open_incidents",
             {
                 "key": [one.incident_key for one in missing],
@@ -173,6 +177,7 @@ class Stories:
                 "opened_at": [one.at for one in missing],
             },
         )
+        begun = await opening.fetchall()
         if len(begun) < len(missing):
             raise Contended
         for row in begun:
