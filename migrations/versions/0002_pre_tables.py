@@ -48,6 +48,7 @@ def upgrade() -> None:
     op.create_index(
         "alerts_firing_idx", "alerts", ["starts_at", "id"], unique=False, postgresql_where=sa.text("status = 'firing'")
     )
+    op.create_index("alerts_id_idx", "alerts", ["id"], unique=False)
     op.create_index("alerts_incident_id_idx", "alerts", ["incident_id"], unique=False)
     op.create_index(
         "alerts_labels_idx",

@@ -144,6 +144,7 @@ class OccurrenceRow(Table):
         Index("alerts_fingerprint_starts_at_key", "fingerprint", "starts_at", unique=True),
         Index("alerts_alertname_starts_at_id_idx", "alertname", "starts_at", "id"),
         Index("alerts_namespace_workflow_starts_at_id_idx", "namespace", "workflow", "starts_at", "id"),
+        Index("alerts_id_idx", "id"),
         Index("alerts_incident_id_idx", "incident_id"),
         Index("alerts_firing_idx", "starts_at", "id", postgresql_where=text("status = 'firing'")),
         Index("alerts_ends_at_idx", "ends_at", postgresql_where=text("ends_at is not null")),
