@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 import typer
 import uvicorn
-from litestar import Litestar
+from litestar.types import ASGIApp
 from msgspec.structs import replace
 
 from receiver.cli.entrance import Entrance, open_entrance
@@ -32,6 +32,7 @@ from receiver.upkeep.deadletters import LetterBound
 from receiver.upkeep.retention import keep_retention
 from receiver.upkeep.rollup import keep_counted
 from receiver.web.app import make_app
+from receiver.web.bypass import with_short_way
 from receiver.web.feed import Feed
 from receiver.web.health import SPOOL, Check, Condition, State
 from receiver.web.replay import Replay
@@ -109,7 +110,7 @@ async def running(settings: Settings, *, say: Callable[[str], None] = say_on_con
 
 def _app(
     settings: Settings, rooms: Rooms, labour: Labour, entrance: Entrance, feed: Feed, *, cold: Cold | None
-) -> Litestar:
+) -> ASGIApp:
     access = _access(settings)
     door = Door(
         access=access,
@@ -120,7 +121,7 @@ def _app(
         now=rooms.now,
     )
 
-    return make_app(
+    app = make_app(
         database=rooms.database,
         access=access,
         door=door,
@@ -131,6 +132,7 @@ def _app(
         cold=cold,
         checks={SPOOL: entrance.look, **_checks(rooms, labour, cold)},
     )
+    return with_short_way(app, door)
 
 
 def _access(settings: Settings) -> Access:
@@ -244,12 +246,13 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 @asynccontextmanager
-async def _serving(app: Litestar, listener: socket.socket, feed: Feed) -> AsyncIterator[None]:
+async def _serving(app: ASGIApp, listener: socket.socket, feed: Feed) -> AsyncIterator[None]:
     """Answer requests while the block lasts."""
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         lifespan="on",
         server_header=False,
         timeout_graceful_shutdown=int(_GRACE.total_seconds()),
