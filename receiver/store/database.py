@@ -133,6 +133,12 @@ async def within(limit: timedelta, work: Coroutine[Any, Any, _Result]) -> _Resul
     return task.result()
 
 
+async def end(task: asyncio.Task[Any], *, patience: timedelta) -> None:
+    """Cancel work in the database, and wait for its end only so long: while the server hangs it does not come."""
+    _give_up(task)
+    await asyncio.wait({task}, timeout=patience.total_seconds())
+
+
 def _give_up(task: asyncio.Task[Any]) -> None:
     _given_up.add(task)
     task.add_done_callback(_forget)

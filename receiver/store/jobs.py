@@ -5,6 +5,7 @@ must have looked (`look_at`, `wake_at`, `due_at`); a sweep makes a new job for w
 or run twice, and the queue could be emptied at any time, without anything being forgotten or done twice.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from enum import Enum
@@ -15,12 +16,17 @@ import psycopg
 from procrastinate import exceptions
 
 from receiver.model.errors import StoreUnavailable
-from receiver.store.database import Database, Transaction
+from receiver.store.database import Database, Transaction, end
 
 _QUEUE: Final = "receiver"
 _HEARTBEAT: Final = timedelta(seconds=5)
 _STALLED: Final = timedelta(seconds=20)
 """A worker that has not beaten its heart for so long is taken for dead, and its jobs are done again."""
+
+_GRACE: Final = timedelta(seconds=10)
+"""How long jobs under way are given to end."""
+_GOODBYE: Final = timedelta(seconds=1)
+"""What the worker has to write after that; with a Postgres that hangs it never ends, and Kubernetes waits 30 s."""
 
 
 class Job(Enum):
@@ -76,17 +82,23 @@ class Queue:
         Raises:
             StoreUnavailable: The database went away.
         """
-        try:
-            await self._app.run_worker_async(
+        working = asyncio.ensure_future(
+            self._app.run_worker_async(
                 queues=[_QUEUE],
                 concurrency=concurrency,
                 install_signal_handlers=False,
                 fetch_job_polling_interval=1.0,
                 update_heartbeat_interval=_HEARTBEAT.total_seconds(),
                 stalled_worker_timeout=_STALLED.total_seconds(),
-                shutdown_graceful_timeout=10.0,
+                shutdown_graceful_timeout=_GRACE.total_seconds(),
                 delete_jobs="always",
             )
+        )
+        try:
+            await asyncio.shield(working)
+        except asyncio.CancelledError:
+            await end(working, patience=_GRACE + _GOODBYE)
+            raise
         except exceptions.ConnectorException as error:
             raise StoreUnavailable(f"the queue lost Postgres: {_reason(error)}") from error
 

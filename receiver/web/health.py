@@ -22,8 +22,9 @@ from receiver.store.database import Database, within
 from receiver.store.migrate import is_behind, revision_of
 from receiver.web.access import OPEN
 
-PATIENCE: Final = timedelta(seconds=2)
-"""With which each check is waited for; a probe of Kubernetes waits no longer."""
+PATIENCE: Final = timedelta(seconds=0.8)
+"""With which each check is waited for: a probe of Kubernetes waits one second unless it is told otherwise, and a pod
+that can spool must not look unready only because Postgres hangs."""
 
 SPOOL: Final = "spool"
 """The check that says whether the local disk could take a delivery."""
@@ -114,7 +115,7 @@ async def _condition(name: str, check: Check) -> Condition:
         async with asyncio.timeout(PATIENCE.total_seconds()):
             return await check()
     except TimeoutError:
-        return Condition(state=State.DEGRADED, text=f"no answer within {PATIENCE.total_seconds():.0f} s")
+        return Condition(state=State.DEGRADED, text=f"no answer within {PATIENCE.total_seconds():g} s")
     except StoreError as error:
         _log.warning("check_failed", check=name, reason=str(error))
         return Condition(state=State.DEGRADED, text="Postgres does not answer as it should; the log says how")

@@ -31,7 +31,7 @@ from receiver.web.access import OPEN
 FRESH: Final = timedelta(seconds=5)
 """For which the numbers of the database are shown again."""
 
-PATIENCE: Final = timedelta(seconds=3)
+PATIENCE: Final = timedelta(seconds=2)
 """With which the database is waited for; Prometheus gives up after ten seconds."""
 
 _log = structlog.get_logger(__name__)

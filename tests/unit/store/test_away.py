@@ -24,7 +24,6 @@ AWAY = [
     errors.CrashShutdown("terminating connection because of crash of another server process"),
     errors.CannotConnectNow("the database system is starting up"),
     errors.TooManyConnections("sorry, too many clients already"),
-    errors.IdleInTransactionSessionTimeout("terminating connection due to idle-in-transaction timeout"),
     errors.UndefinedTable('relation "deliveries" does not exist'),
     OperationalError("insert ...", {}, psycopg.OperationalError("server closed the connection unexpectedly")),
 ]
