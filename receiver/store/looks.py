@@ -189,7 +189,8 @@ async def close_quiet(transaction: Transaction, quiet_before: datetime, now: dat
             IncidentRow.quiet_since <= quiet_before,
             IncidentRow.firing == 0,
             IncidentRow.look_at.is_(None),
-            ~exists().where(RunRow.incident_id.in_(_family()), RunRow.state.in_(ACTIVE)),
+            ~exists().where(RunRow.incident_id == IncidentRow.id, RunRow.state.in_(ACTIVE)),
+            ~_unfinished_of_merged(),
             ~_unescalated(),
         )
         .order_by(IncidentRow.id)
@@ -213,6 +214,14 @@ def _family() -> ScalarSelect[int]:
         .where(or_(relative.id == IncidentRow.id, relative.merged_into == IncidentRow.id))
         .correlate(IncidentRow)
         .scalar_subquery()
+    )
+
+
+def _unfinished_of_merged() -> Exists:
+    """Say that a run is unfinished which began in an incident that was merged into the one at hand."""
+    merged = aliased(IncidentRow)
+    return exists().where(
+        merged.merged_into == IncidentRow.id, RunRow.incident_id == merged.id, RunRow.state.in_(ACTIVE)
     )
 
 
