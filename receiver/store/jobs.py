@@ -74,7 +74,13 @@ class Queue:
         """Add jobs to whatever transaction a connection of the driver is in."""
         if arguments:
             deferrer = self._app.configure_task(job.title, queue=_QUEUE, priority=job.value, connection=connection)
-            await deferrer.batch_defer_async(*arguments)
+            try:
+                await deferrer.batch_defer_async(*arguments)
+            except exceptions.ConnectorException as error:
+                # The queue only passes on what the driver said of this transaction, which its owner understands.
+                if isinstance(error.__cause__, psycopg.Error):
+                    raise error.__cause__ from None
+                raise
 
     async def work(self, *, concurrency: int) -> None:
         """Do jobs until cancelled; those under way are given ten seconds to end.

@@ -52,11 +52,11 @@ def day_start(at: datetime, offset: int = 0) -> datetime:
 
 
 CALENDARS: Final = (
+    Calendar(table="deliveries", column="received_at", start=day_start, pattern="%Y%m%d", behind=1, ahead=7),
     Calendar(table="alerts", column="starts_at", start=month_start, pattern="%Y%m", behind=1, ahead=3),
     Calendar(table="timeline", column="at", start=month_start, pattern="%Y%m", behind=1, ahead=3),
-    Calendar(table="deliveries", column="received_at", start=day_start, pattern="%Y%m%d", behind=1, ahead=7),
 )
-"""Every partitioned table."""
+"""Every partitioned table, in the order in which a recording writes them: so are they locked here."""
 
 
 def keep_ahead(connection: Connection, now: datetime) -> list[str]:
