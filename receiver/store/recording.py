@@ -82,7 +82,9 @@ class Heard:
             drawn = await connection.execute(
                 "select nextval('alerts_id_seq') from generate_series(1, %s)", [max(count, _DRAWN)], prepare=True
             )
-            self._numbers += [number for (number,) in await drawn.fetchall()]
+            # Read first, then added: meanwhile another recording may have taken numbers.
+            fresh = [number for (number,) in await drawn.fetchall()]
+            self._numbers += fresh
         taken, self._numbers = self._numbers[:count], self._numbers[count:]
         return taken
 
