@@ -1,6 +1,6 @@
 """The way in: the database, the spool for when it is away, and the drain between them, opened and closed together."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +31,8 @@ class Entrance:
     drain: Drain
     spool: Spool
     counts: DoorMetrics
+    crowded: Callable[[], bool]
+    """Whether deliveries wait to be written at this moment."""
 
     async def look(self) -> Condition:
         """Say for `/readyz` whether the local disk could take a delivery, and what lies there."""
@@ -66,6 +68,7 @@ async def open_entrance(settings: Settings, rooms: Rooms) -> AsyncIterator[Entra
             drain=Drain(spool, intake, rooms.database, outage, parse=_parse, count=counts.recorded),
             spool=spool,
             counts=counts,
+            crowded=lambda: intake.crowded,
         )
     finally:
         await intake.close()

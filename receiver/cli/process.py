@@ -90,6 +90,7 @@ async def running(settings: Settings, *, say: Callable[[str], None] = say_on_con
         rooms = await stack.enter_async_context(open_rooms(settings, database, say=say))
         labour = Labour(rooms)
         entrance = await stack.enter_async_context(open_entrance(settings, rooms))
+        labour.give_way(entrance.crowded)
         feed = Feed(database)
         cold = await stack.enter_async_context(open_cold(settings))
         app = _app(settings, rooms, labour, entrance, feed, cold=cold)

@@ -23,6 +23,9 @@ _CONCURRENCY: Final = 8
 """Jobs at once in one process; most of their time they wait for the cluster or for Slack."""
 _SWEEP_EVERY: Final = timedelta(seconds=1)
 _REAP_EVERY: Final = timedelta(seconds=5)
+_COURTESY: Final = timedelta(milliseconds=100)
+_COURTESIES: Final = 20
+"""How often a look gives way, at most: two seconds in all."""
 _LONGEST_PAUSE: Final = timedelta(seconds=30)
 _WELL_AFTER: Final = timedelta(seconds=15)
 """How long a part must go on until an earlier failure is forgotten: longer than one needs to find Postgres away."""
@@ -34,10 +37,15 @@ class Labour:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
+        self._crowded: Callable[[], bool] = _never
         self._failing: dict[str, str] = {}
         rooms.queue.on(Job.LOOK, self._look)
         rooms.queue.on(Job.TICK, self._tick)
         rooms.queue.on(Job.SEND, self._send)
+
+    def give_way(self, crowded: Callable[[], bool]) -> None:
+        """Let looks wait for a moment while deliveries crowd the door of this process."""
+        self._crowded = crowded
 
     @property
     def trouble(self) -> str:
@@ -109,6 +117,11 @@ class Labour:
             log.warning("reaper", action="jobs_returned", jobs=reaped)
 
     async def _look(self, *, incident_id: int) -> None:
+        # Recording comes first: a delivery that is refused may be lost, a look that waits two seconds is only late.
+        for _ in range(_COURTESIES):
+            if not self._crowded():
+                break
+            await asyncio.sleep(_COURTESY.total_seconds())
         with structlog.contextvars.bound_contextvars(incident_id=incident_id):
             await look(self._rooms, incident_id)
 
@@ -119,3 +132,7 @@ class Labour:
     async def _send(self, *, message_id: int) -> None:
         with structlog.contextvars.bound_contextvars(message_id=message_id):
             await send(self._rooms, message_id)
+
+
+def _never() -> bool:
+    return False

@@ -47,6 +47,11 @@ class Intake:
         self._batch: list[tuple[Delivery, asyncio.Future[Receipt]]] = []
         self._writer: asyncio.Task[None] | None = None
 
+    @property
+    def crowded(self) -> bool:
+        """Whether deliveries wait for the transaction that is under way."""
+        return bool(self._waiting)
+
     async def record(self, delivery: Delivery) -> Receipt:
         """Keep a delivery; when this returns it survives any crash.
 
