@@ -186,23 +186,15 @@ class Faults:
             case FaultKind.ANSWER:
                 self.requests[place] = replace(self.requests[place], status=fault.status)
                 return web.Response(status=fault.status, body=fault.body, headers=fault.headers)
-            case FaultKind.RESET_BEFORE:
-                return _reset(request)
-            case FaultKind.RESET_AFTER:
-                await self._carry(request, handler, place)
-                self.requests[place] = replace(self.requests[place], status=None)
-                return _reset(request)
             case FaultKind.SLOW:
                 await asyncio.sleep(fault.delay.total_seconds())
                 return await self._carry(request, handler, place)
-            case FaultKind.HANG:
-                await self._released.wait()
-                return _reset(request)
-            case FaultKind.HANG_AFTER:
+            case FaultKind.RESET_AFTER | FaultKind.HANG_AFTER:
                 await self._carry(request, handler, place)
                 self.requests[place] = replace(self.requests[place], status=None)
-                await self._released.wait()
-                return _reset(request)
+        if fault.kind in {FaultKind.HANG, FaultKind.HANG_AFTER}:
+            await self._released.wait()
+        return _reset(request)
 
     async def _log(self, request: web.Request) -> int:
         self.requests.append(
