@@ -170,7 +170,8 @@ async def test_a_closed_incident_takes_nothing_over(replicas: list[Replica]) -> 
 async def test_a_key_leads_to_the_survivor_only_while_that_is_open(replicas: list[Replica]) -> None:
     one, _ = replicas
     alerts = [firing("a"), firing("b")]
-    await one.tell(*alerts)
+    for alert in alerts:
+        await one.tell(alert)
     await one.see(1, "a", "root")
     await one.see(2, "b", "root")
     await one.tell(*(over(alert) for alert in alerts), at=NOW + timedelta(minutes=1))
@@ -324,7 +325,8 @@ async def test_two_replicas_that_split_at_once_split_once(replicas: list[Replica
 async def test_an_open_run_of_a_merged_incident_keeps_the_survivor_open(replicas: list[Replica]) -> None:
     one, _ = replicas
     alerts = [firing("a"), firing("b")]
-    await one.tell(*alerts)
+    for alert in alerts:
+        await one.tell(alert)
     await one.see(1, "a", "root")
     await one.see(2, "b", "root")
     await one.tell(*(over(alert) for alert in alerts), at=NOW + timedelta(minutes=1))
