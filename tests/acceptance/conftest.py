@@ -140,6 +140,14 @@ class Service:
     async def ready(self) -> None:
         await until(self.is_ready, f"{self.url} is ready:\n{self.said}")
 
+    async def has_its_schema(self) -> bool:
+        checks = (await self.ask("/readyz", role=None)).json["checks"]
+        return all(checks[name]["state"] == "ok" for name in ("database", "migrations"))
+
+    async def migrated(self) -> None:
+        """Wait until the database can be asked: a service is ready before that, since it spools."""
+        await until(self.has_its_schema, f"{self.url} has its schema:\n{self.said}")
+
     async def kill(self) -> None:
         """End it as a power cut would, with whatever it started in its own group."""
         if self.runs:

@@ -15,7 +15,7 @@ import pytest
 
 from receiver.sandbox.alertmanager import delivery
 
-from .conftest import ROOT, Stage, complaints, free_port, until
+from .conftest import ROOT, Service, Stage, complaints, free_port, until
 
 ORDINARY = "nobody"
 PACKAGES = Path(pytest.__file__).parents[1]
@@ -69,7 +69,9 @@ async def test_a_port_in_use_is_said_before_anything_else_is_opened(stage: Stage
     assert await second.ended() == 2
     assert f"127.0.0.1:{port}" in second.said
     assert len(second.said.splitlines()) == 1, second.said
-    assert not (stage.folder / "data").exists()
+    opened = sorted(path.name for path in (stage.folder / "data").iterdir())
+    assert opened == ["spool"], "the first one's spool, and no database"
+    assert len(list((stage.folder / "data" / "spool").iterdir())) == 1, "and none of the second's"
 
 
 async def test_beyond_this_machine_it_does_not_listen_without_tokens(stage: Stage) -> None:
@@ -118,6 +120,10 @@ async def test_check_says_how_each_thing_is_and_ends_with_1_when_one_fails(stage
     assert re.search("^FAIL +slack ", ill.said, re.MULTILINE)
 
 
+async def holds_alerts(service: Service, count: int) -> bool:
+    return len((await service.ask("/api/v1/alerts")).json["items"]) == count
+
+
 async def test_serve_on_its_own_database_ends_with_0_and_stops_it(stage: Stage) -> None:
     service = await stage.serve(database=None)
     assert (await service.post(delivery(stage.alert("rex-implements-login")))).status == 200
@@ -128,7 +134,8 @@ async def test_serve_on_its_own_database_ends_with_0_and_stops_it(stage: Stage) 
     assert complaints(service.said) == []
 
     again = await stage.serve(database=None)
-    assert len((await again.ask("/api/v1/alerts")).json["items"]) == 1
+    await again.migrated()
+    await until(lambda: holds_alerts(again, 1), "the alert that was answered 200 is there")
     assert await again.stop() == 0
 
 
@@ -139,7 +146,8 @@ async def test_serve_leaves_its_database_to_whoever_else_uses_it(stage: Stage) -
 
     assert await first.stop() == 0
     assert postgres_runs(stage)
-    assert len((await second.ask("/api/v1/alerts")).json["items"]) == 1
+    await second.migrated()
+    await until(lambda: holds_alerts(second, 1), "what the first one took is there")
     assert await second.stop() == 0
     assert not postgres_runs(stage)
 
