@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench docs environment
+.PHONY: help demo test test-long lint format bench docs environment
 
 # A Python of this machine is used; none is downloaded behind your back.
 export UV_PYTHON_PREFERENCE := only-system
@@ -37,6 +37,9 @@ demo: environment ## Play a real incident on this machine (ARGS=--once to end wi
 
 test: environment ## Run every test (ARGS="-k webhook" for some)
 	$(RUN) pytest $(ARGS)
+
+test-long: environment ## Run the model-based tests at length (ten minutes), with what they print
+	RECEIVER_LONG_TESTS=1 $(RUN) pytest -rP tests/integration/store/test_model.py $(ARGS)
 
 lint: environment ## Check style, format, types and the direction of imports; changes nothing
 	$(RUN) ruff check
