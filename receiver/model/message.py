@@ -60,7 +60,7 @@ class MessageState(Enum):
     PENDING = "pending"
     SENT = "sent"
     DEAD = "dead"
-    """Refused for good, or tried for a day in vain; a person may replay it."""
+    """Refused for good, or tried for a day in vain; the outbox shows it with its last error."""
     SUPERSEDED = "superseded"
     """An update that a later one overtook before it was sent."""
 

@@ -24,8 +24,8 @@ _CONCURRENCY: Final = 8
 _SWEEP_EVERY: Final = timedelta(seconds=1)
 _REAP_EVERY: Final = timedelta(seconds=5)
 _COURTESY: Final = timedelta(milliseconds=100)
-_COURTESIES: Final = 20
-"""How often a look gives way, at most: two seconds in all."""
+_COURTESIES: Final = 50
+"""How often a look gives way, at most: five seconds in all."""
 _LONGEST_PAUSE: Final = timedelta(seconds=30)
 _WELL_AFTER: Final = timedelta(seconds=15)
 """How long a part must go on until an earlier failure is forgotten: longer than one needs to find Postgres away."""
@@ -117,7 +117,7 @@ class Labour:
             log.warning("reaper", action="jobs_returned", jobs=reaped)
 
     async def _look(self, *, incident_id: int) -> None:
-        # Recording comes first: a delivery that is refused may be lost, a look that waits two seconds is only late.
+        # Recording comes first: a delivery that is refused may be lost, a look that waits five seconds is only late.
         for _ in range(_COURTESIES):
             if not self._crowded():
                 break

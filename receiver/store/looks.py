@@ -24,7 +24,7 @@ _HARMLESS: Final = tuple(
 )
 """Outcomes about which nobody has to be called."""
 
-_MOST_FIRING: Final = 500
+_MOST_FIRING: Final = 100
 """Alerts of one incident that playbooks are asked about: of more, the oldest; one workflow has a handful."""
 
 _MOST_RUNS: Final = 20
@@ -37,7 +37,7 @@ class Look:
 
     Attributes:
         due_at: Its `look_at` then; ending the look compares with it, so that a change in between is not missed.
-        firing: Its alerts that fire, oldest first, at most 500.
+        firing: Its alerts that fire, oldest first, at most 100.
     """
 
     incident: Incident

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -28,6 +29,7 @@ _BELONGS_TO = "workflows.argoproj.io/workflow"
 _MERGE_PATCH = "application/merge-patch+json"
 
 _PAGE = 500
+_QUESTIONS_AT_ONCE = 16
 _MOST_EVENTS = 50
 _MOST_LOG_BYTES = 256 * 1024
 
@@ -56,6 +58,8 @@ class Cluster:
         self._custom = client.CustomObjectsApi(self._api)
         self._pods = client.CoreV1Api(self._api)
         self._reviews = client.AuthorizationV1Api(self._api)
+        # Threads of its own: an API server that answers nothing must not hold up who else needs one.
+        self._threads = ThreadPoolExecutor(_QUESTIONS_AT_ONCE, thread_name_prefix="kubernetes")
         self._seconds = timeout.total_seconds()
         self.url: str = configuration.host
 
@@ -81,6 +85,7 @@ class Cluster:
     async def close(self) -> None:
         """Close the connections."""
         await asyncio.to_thread(self._api.close)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def version(self) -> str:
         """Return what the API server calls its version, such as `v1.36.0`."""
@@ -320,7 +325,7 @@ class Cluster:
                 answer = call(**arguments, _preload_content=False, _request_timeout=self._seconds)
                 return bytes(answer.data)
 
-        return await asyncio.to_thread(ask)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
 
 
 def _owned(raw: Mapping[str, Any], uid: str) -> bool:
