@@ -1,10 +1,11 @@
 """Group commit: deliveries that arrive together are kept together, each answered after its own commit.
 
-One writer takes whatever has gathered while the last transaction ran. There is no timer: under load batches grow by
-themselves, and a lone delivery waits for nothing.
+One writer takes whatever has gathered while the last transaction ran, so that under load batches grow by themselves; a
+lone delivery waits for nothing.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
@@ -31,6 +32,11 @@ _LIMIT: Final = timedelta(seconds=5)
 """Longest time of one transaction: a Postgres that hangs is as good as away."""
 _LIMIT_PER_ALERT: Final = timedelta(milliseconds=1)
 """What each alert adds to it: ten times what it takes, so that the largest delivery is never taken for an outage."""
+_GATHER: Final = timedelta(milliseconds=1)
+"""How long a crowded door waits for a batch to gather; measured: a tenth to a fifth more deliveries, and less CPU. A
+lone delivery waits for nothing, and five milliseconds would cost half the rate."""
+_CROWDED_FOR: Final = timedelta(milliseconds=250)
+"""How long after a batch of several deliveries the door counts as crowded."""
 _TRIES: Final = 4
 """How often a batch that lost a race against another replica is tried again."""
 
@@ -44,13 +50,14 @@ class Intake:
         self._names = names
         self._heard = Heard()
         self._waiting: deque[tuple[Delivery, asyncio.Future[Receipt]]] = deque()
+        self._crowded_at = -_CROWDED_FOR.total_seconds()
         self._batch: list[tuple[Delivery, asyncio.Future[Receipt]]] = []
         self._writer: asyncio.Task[None] | None = None
 
     @property
     def crowded(self) -> bool:
-        """Whether deliveries wait for the transaction that is under way."""
-        return bool(self._waiting)
+        """Whether several deliveries came at once a moment ago, and more are to be expected."""
+        return time.monotonic() - self._crowded_at < _CROWDED_FOR.total_seconds()
 
     async def record(self, delivery: Delivery) -> Receipt:
         """Keep a delivery; when this returns it survives any crash.
@@ -85,11 +92,16 @@ class Intake:
 
     async def _write(self) -> None:
         while self._waiting:
+            if self.crowded:
+                # Those who were just answered post again within this moment: one larger transaction instead of two.
+                await asyncio.sleep(_GATHER.total_seconds())
             batch = [self._waiting.popleft()]
             alerts = len(batch[0][0].alerts)
             while self._waiting and alerts + len(self._waiting[0][0].alerts) <= _BATCH:
                 batch.append(self._waiting.popleft())
                 alerts += len(batch[-1][0].alerts)
+            if len(batch) > 1:
+                self._crowded_at = time.monotonic()
             self._batch = batch
             await self._answer(batch)
 

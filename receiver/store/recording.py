@@ -101,6 +101,7 @@ class Recording:
         self._queue = queue
         self._names = names
         self._heard = heard
+        self._pipeline: psycopg.AsyncPipeline
         self._stories = Stories(self._send)
         self._changes: list[list[Change]] = []
         self._late: dict[int, list[Key]] = {}
@@ -113,7 +114,7 @@ class Recording:
             Contended: Try again in a new transaction.
         """
         numbers = await self._heard.numbers(self._connection, sum(len(one.alerts) for one in deliveries))
-        async with self._connection.pipeline():
+        async with self._connection.pipeline() as self._pipeline:
             return await self._record(deliveries, numbers)
 
     async def _record(self, deliveries: Sequence[Delivery], numbers: Sequence[int]) -> list[Receipt]:
@@ -157,9 +158,9 @@ class Recording:
         inserting = await self._insert(new, numbers) if new else None
         await self._update({key: said for key, said in tellings.items() if key in known})
         await self._follow_up(await self._stories.write())
-        inserted = await inserting.fetchall() if inserting else []
+        await self._pipeline.sync()
         self._heard.remember(tellings)
-        if len(inserted) < len(new):
+        if inserting is not None and inserting.rowcount < len(new):
             # Some were known after all: recorded by another replica, or before this one started.
             raise Contended
 

@@ -20,7 +20,7 @@ from deliveries d
 join json_to_recordset(%(rows)s::json) as k (received_at timestamptz, key uuid)
   on d.received_at = k.received_at and d.key = k.key
 
--- first_tellings: insert occurrences never heard of; those that are known already are left alone and not returned.
+-- first_tellings: insert occurrences never heard of; those that are known already are left alone.
 insert into alerts (
   id, fingerprint, starts_at, starts_at_text, status, inferred, ends_at, alertname, severity, cluster, namespace,
   workflow, agent, labels, annotations, generator_url, group_key, receiver, first_seen_at, last_seen_at,
@@ -39,7 +39,6 @@ from json_to_recordset(%(rows)s::json) as o (
 )
 order by fingerprint, starts_at
 on conflict (fingerprint, starts_at) do nothing
-returning id
 
 -- peek_occurrences: see what is known of occurrences, without holding anybody up.
 select
