@@ -121,11 +121,11 @@ class Shelf:
         else:
             one.segment.remove()
 
-    def probe(self) -> None:
-        """Try whether the disk takes and keeps bytes."""
+    def probe(self, size: int) -> None:
+        """Try whether the disk takes and keeps so many bytes."""
         path = self._folder / "probe"
         try:
-            write_durably(path, bytes(4096), flags=os.O_CREAT)
+            write_durably(path, bytes(size), flags=os.O_CREAT)
         finally:
             path.unlink(missing_ok=True)
 

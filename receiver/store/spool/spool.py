@@ -168,7 +168,7 @@ class Spool:
             return f"it is full: {self._own.size} bytes of {self._most}, which is spool.max_bytes"
         if self.trouble:
             try:
-                await asyncio.wait_for(self._on_disk(self._own.probe), _PATIENCE.total_seconds())
+                await asyncio.wait_for(self._on_disk(lambda: self._own.probe(_USUAL)), _PATIENCE.total_seconds())
             except SpoolUnavailable as error:
                 return str(error)
             except TimeoutError:
@@ -214,6 +214,11 @@ class Spool:
         try:
             added = await self._on_disk(lambda: self._own.add([record for record, _ in group]))
         except SpoolUnavailable as error:
+            if len(group) > 1:
+                # Where there is no room for all there may be room for some.
+                for one in group:
+                    await self._answer([one])
+                return
             refusal = error
             self.trouble = str(error)
         else:
