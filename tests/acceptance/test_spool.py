@@ -228,7 +228,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-async def full_until_postgres_is_back(stage: Stage, service: Service, server: EmbeddedPostgres) -> None:
+async def assert_only_a_full_spool_refuses(stage: Stage, service: Service, server: EmbeddedPostgres) -> None:
     async with load(stage, service, filling=FILLING) as posting:
         await posting.more_recorded(20)
         with stopped(server):
@@ -251,7 +251,7 @@ async def test_the_disk_of_the_spool_is_full_and_only_then_a_delivery_is_refused
 ) -> None:
     with small_disk(own_stage.folder / "disk") as disk:
         service = await own_stage.serve(data_dir=str(disk))
-        await full_until_postgres_is_back(own_stage, service, postgres_of_its_own)
+        await assert_only_a_full_spool_refuses(own_stage, service, postgres_of_its_own)
 
 
 @pytest.mark.timeout(300)
@@ -259,7 +259,7 @@ async def test_the_spool_has_no_room_left_of_what_it_may_take_and_only_then_a_de
     own_stage: Stage, postgres_of_its_own: EmbeddedPostgres
 ) -> None:
     service = await own_stage.serve(spool={"max_bytes": 500_000})
-    await full_until_postgres_is_back(own_stage, service, postgres_of_its_own)
+    await assert_only_a_full_spool_refuses(own_stage, service, postgres_of_its_own)
 
 
 @pytest.mark.timeout(300)

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -18,7 +18,11 @@ import httpx
 import pytest
 from sqlalchemy import insert
 
+from receiver.clients.pagerduty import PagerDutyClient
 from receiver.clients.s3 import S3, Credentials
+from receiver.clients.slack import SlackClient
+from receiver.sandbox.pagerduty import EXAMPLE_KEY, PagerDutyStandIn
+from receiver.sandbox.slack import SlackStandIn
 from receiver.settings import Hidden
 from receiver.store.database import Database
 from receiver.store.rows import public_id
@@ -167,6 +171,10 @@ class Records:
         return int(made.id)
 
 
+PATIENCE = timedelta(seconds=20)
+"""Of a client towards its stand-in."""
+
+
 @pytest.fixture
 def records(database: Database) -> Records:
     """Rows in the test's own database."""
@@ -294,3 +302,27 @@ def own_weed(weed_program: str, tmp_path: Path) -> Iterator[Weed]:
         yield server
     finally:
         server.close()
+
+
+@pytest.fixture
+async def pagerduty() -> AsyncIterator[PagerDutyStandIn]:
+    async with PagerDutyStandIn() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+async def pagerduty_client(pagerduty: PagerDutyStandIn) -> AsyncIterator[PagerDutyClient]:
+    async with PagerDutyClient(routing_key=EXAMPLE_KEY, events_url=pagerduty.url, timeout=PATIENCE) as client:
+        yield client
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[SlackStandIn]:
+    async with SlackStandIn() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+async def slack_client(slack: SlackStandIn) -> AsyncIterator[SlackClient]:
+    async with SlackClient(token=slack.token, api_url=slack.url, timeout=PATIENCE) as client:
+        yield client
