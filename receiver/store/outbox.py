@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import aliased
 
@@ -54,8 +54,8 @@ async def queue(transaction: Transaction, incident_id: int, drafts: Sequence[Dra
     return queued
 
 
-async def claim(transaction: Transaction, message_id: int, at: datetime) -> Message | None:
-    """Take a message to send it; None when it is not due, or another of its conversation must go first."""
+def is_due(at: datetime) -> ColumnElement[bool]:
+    """Say in SQL which messages may be sent now: pending, due, and the first of their conversation."""
     earlier = aliased(MessageRow)
     before_it = exists().where(
         earlier.incident_id == MessageRow.incident_id,
@@ -64,14 +64,14 @@ async def claim(transaction: Transaction, message_id: int, at: datetime) -> Mess
         earlier.state == MessageState.PENDING.value,
         earlier.id < MessageRow.id,
     )
+    return and_(MessageRow.state == MessageState.PENDING.value, MessageRow.due_at <= at, ~before_it)
+
+
+async def claim(transaction: Transaction, message_id: int, at: datetime) -> Message | None:
+    """Take a message to send it; None when it is not due, or another of its conversation must go first."""
     claimed = await transaction.execute(
         update(MessageRow)
-        .where(
-            MessageRow.id == message_id,
-            MessageRow.state == MessageState.PENDING.value,
-            MessageRow.due_at <= at,
-            ~before_it,
-        )
+        .where(MessageRow.id == message_id, is_due(at))
         .values(due_at=at + SEND_LEASE, attempts=MessageRow.attempts + 1)
         .returning(MessageRow)
     )

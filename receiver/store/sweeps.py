@@ -7,15 +7,14 @@ work by one lease, and ten thousand waiting runs cost one indexed statement a se
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import exists, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import select, update
 
-from receiver.model.message import MessageState
 from receiver.model.remediation import RunState
 from receiver.store.database import Transaction
 from receiver.store.decisions import TICK_LEASE
 from receiver.store.jobs import Job, Queue
 from receiver.store.looks import ACTIVE
+from receiver.store.outbox import is_due
 from receiver.store.stories import LOOK_LEASE
 from receiver.store.tables import IncidentRow, MessageRow, RunRow
 
@@ -69,17 +68,9 @@ async def _due_incidents(transaction: Transaction, now: datetime) -> list[int]:
 
 
 async def _due_messages(transaction: Transaction, now: datetime) -> list[int]:
-    earlier = aliased(MessageRow)
-    before_it = exists().where(
-        earlier.incident_id == MessageRow.incident_id,
-        earlier.place == MessageRow.place,
-        earlier.address == MessageRow.address,
-        earlier.state == MessageState.PENDING.value,
-        earlier.id < MessageRow.id,
-    )
     due = await transaction.execute(
         select(MessageRow.id)
-        .where(MessageRow.state == MessageState.PENDING.value, MessageRow.due_at <= now, ~before_it)
+        .where(is_due(now))
         .order_by(MessageRow.due_at)
         .limit(_MOST)
         .with_for_update(skip_locked=True)
