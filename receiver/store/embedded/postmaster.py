@@ -94,7 +94,7 @@ def stop_postmaster(pid: int, premises: Premises, account: Account) -> None:
         if not runs(pid, premises, account):
             return
         os.kill(pid, how)
-        if _wait_until_gone(pid, premises, account, limit):
+        if _wait_until_gone(pid, limit):
             return
     raise EmbeddedPostgresError(
         f"Postgres (process {pid}, data in {premises.cluster}) did not stop. See {premises.log}; end it by hand with "
@@ -102,10 +102,11 @@ def stop_postmaster(pid: int, premises: Premises, account: Account) -> None:
     )
 
 
-def _wait_until_gone(pid: int, premises: Premises, account: Account, limit: timedelta) -> bool:
+def _wait_until_gone(pid: int, limit: timedelta) -> bool:
+    """Whether the process ended in time: the whole of it, not only its command line, which goes a moment earlier."""
     end = time.monotonic() + limit.total_seconds()
     while time.monotonic() < end:
-        if not runs(pid, premises, account):
+        if not is_alive(pid):
             return True
         time.sleep(_PAUSE.total_seconds())
     return False
