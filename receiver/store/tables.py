@@ -185,6 +185,7 @@ class IncidentRow(Table):
     previous_id: Mapped[int | None]
     merged_into: Mapped[int | None]
     lineage: Mapped[str] = mapped_column(server_default="")
+    part_of: Mapped[int | None]
     acknowledged_by: Mapped[str] = mapped_column(server_default="")
     look_at: Mapped[datetime | None]
     asked: Mapped[bool] = mapped_column(server_default=text("false"))
@@ -197,6 +198,7 @@ class IncidentRow(Table):
         Index("incidents_look_idx", "look_at", postgresql_where=text("look_at is not null")),
         Index("incidents_lineage_idx", "lineage", postgresql_where=text("lineage <> ''")),
         Index("incidents_merged_into_idx", "merged_into", postgresql_where=text("merged_into is not null")),
+        Index("incidents_part_of_idx", "part_of", postgresql_where=text("part_of is not null")),
         Index("incidents_merged_key_idx", "key", postgresql_where=text("state = 'merged'")),
     )
 
@@ -329,6 +331,9 @@ class RunRow(Table):
         ),
         Index("runs_lineage_playbook_started_at_idx", "lineage", "playbook", "started_at"),
         Index("runs_finished_at_idx", "finished_at", postgresql_where=text("finished_at is not null")),
+        Index(
+            "runs_ended_idx", "playbook", "id", postgresql_where=text("outcome in ('succeeded', 'failed', 'timed_out')")
+        ),
         Index("runs_wake_idx", "wake_at", postgresql_where=text("state in ('running', 'waiting')")),
     )
 
@@ -343,7 +348,7 @@ class EntryRow(Table):
     attempt: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     action: Mapped[str]
     state: Mapped[str]
-    started_at: Mapped[datetime]
+    started_at: Mapped[datetime] = mapped_column(index=True)
     finished_at: Mapped[datetime | None]
     result: Mapped[dict[str, Any]]
     error: Mapped[str]
