@@ -18,6 +18,7 @@ from receiver.model.errors import PlaybookError
 from receiver.model.matcher import Matcher
 from receiver.model.remediation import Mode
 from receiver.remediate.expression import Expression
+from receiver.remediate.limits import SCHEMAS, Guards
 
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -52,21 +53,6 @@ class Trigger(_Part, frozen=True, kw_only=True):
     """Alertmanager's matchers on the alert's labels; all of them must match."""
     for_: Duration = msgspec.field(name="for", default_factory=Duration)
     """How long the alert must have been firing, counted from its start."""
-
-
-class Attempts(_Part, frozen=True, kw_only=True):
-    """How often a playbook may act on one lineage."""
-
-    max: Annotated[int, msgspec.Meta(ge=1)]
-    per: Duration
-
-
-class Guards(_Part, frozen=True, kw_only=True):
-    """Limits, counted per lineage: a workflow and all its resubmits. Beside these, some guards always stand."""
-
-    cooldown: Duration | None = None
-    """Least time between two runs on one lineage."""
-    attempts: Attempts | None = None
 
 
 class OnFailure(_Part, frozen=True, kw_only=True):
@@ -154,7 +140,7 @@ class Written(_Part, frozen=True, kw_only=True):
     on: Trigger
     confirm: Expression
     """What must be true of the live workflow just before the first effect."""
-    guards: Guards = Guards()
+    guards: Guards = msgspec.field(default_factory=Guards)
     approval: Approval = Approval.NONE
     steps: Annotated[tuple[StepForm, ...], msgspec.Meta(min_length=1)]
     hold_notifications: Duration = msgspec.field(default_factory=Duration)
@@ -331,6 +317,8 @@ def _exactly(length: Duration) -> str:
 def _schema_of(kind: type) -> dict[str, Any]:
     if kind is PlaybookName:
         return {"type": "string", "pattern": f"^{_NAME.pattern}$"}
+    if kind in SCHEMAS:
+        return dict(SCHEMAS[kind])
     if kind is Duration:
         return {"type": "string", "description": "A duration such as 30s, 5m, 1h30m or 7d."}
     if kind is Matcher:
