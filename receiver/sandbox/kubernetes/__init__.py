@@ -5,19 +5,21 @@ it does not do is act: no controller, scheduler, kubelet or garbage collector ru
 next door (`receiver.sandbox.argo`), and only when somebody starts it.
 
 `server` opens the port; `routes` says what a request means; `access` who may make it; `registry` holds the rules of
-objects, `validity` those of their metadata; `storage` keeps them; `page`, `watch`, `selector`, `patch` and `log` are
-what their names say; `manifest` reads test data. Not played: server-side apply, strategic merge patches, tables,
-deletion of whole collections, following a log.
+objects, `validity` those of their metadata, `workload` those of Deployments and Jobs; `storage` keeps them; `page`,
+`watch`, `selector`, `patch` and `log` are what their names say; `manifest` reads test data. Not played: server-side
+apply, strategic merge patches, tables, deletion of whole collections, following a log.
 """
 
-from receiver.sandbox.kubernetes.access import ADMIN, Grant, Identity, operator, reader
-from receiver.sandbox.kubernetes.kind import NAMESPACE, POD, WORKFLOW, Json
+from receiver.sandbox.kubernetes.access import ADMIN, Grant, Identity, holder, operator, reader
+from receiver.sandbox.kubernetes.kind import DEPLOYMENT, JOB, NAMESPACE, POD, WORKFLOW, Json
 from receiver.sandbox.kubernetes.log import Line
 from receiver.sandbox.kubernetes.refusal import Refusal
 from receiver.sandbox.kubernetes.server import ApiServer
 
 __all__ = [
     "ADMIN",
+    "DEPLOYMENT",
+    "JOB",
     "NAMESPACE",
     "POD",
     "WORKFLOW",
@@ -27,6 +29,7 @@ __all__ = [
     "Json",
     "Line",
     "Refusal",
+    "holder",
     "operator",
     "reader",
 ]

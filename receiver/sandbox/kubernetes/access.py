@@ -15,20 +15,37 @@ class Grant:
     Args:
         verbs: get, list, watch, create, update, patch, delete; or `*`.
         resources: Plurals, with the subresource where one is meant: `pods`, `pods/log`; or `*`.
+        groups: API groups of the resources, the core group as empty text; or `*`.
+        names: Names of the objects; empty for all. What has no name yet, a list or a creation, is then not covered.
         namespace: Where; `*` for everywhere, also for what is in no namespace.
     """
 
     verbs: frozenset[str]
     resources: frozenset[str]
+    groups: frozenset[str] = frozenset({ANYTHING})
+    names: frozenset[str] = frozenset()
     namespace: str = ANYTHING
 
-    def covers(self, verb: str, resource: str, namespace: str) -> bool:
+    def covers(self, asked: "Attributes") -> bool:
         """Say whether it allows this."""
         return (
-            bool({verb, ANYTHING} & self.verbs)
-            and bool({resource, ANYTHING} & self.resources)
-            and self.namespace in {namespace, ANYTHING}
+            bool({asked.verb, ANYTHING} & self.verbs)
+            and bool({asked.resource, ANYTHING} & self.resources)
+            and bool({asked.group, ANYTHING} & self.groups)
+            and (not self.names or asked.name in self.names)
+            and self.namespace in {asked.namespace, ANYTHING}
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attributes:
+    """What somebody wants to do, as RBAC sees it; see `Grant`."""
+
+    verb: str
+    group: str
+    resource: str
+    namespace: str
+    name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,9 +55,9 @@ class Identity:
     name: str
     grants: tuple[Grant, ...] = ()
 
-    def may(self, verb: str, resource: str, namespace: str) -> bool:
+    def may(self, asked: Attributes) -> bool:
         """Say whether any grant allows this."""
-        return any(grant.covers(verb, resource, namespace) for grant in self.grants)
+        return any(grant.covers(asked) for grant in self.grants)
 
 
 ANONYMOUS = Identity(name="system:anonymous")
@@ -63,6 +80,38 @@ def operator(name: str, namespace: str = ANYTHING) -> Identity:
     )
     pods = Grant(verbs=frozenset({"delete"}), resources=frozenset({"pods"}), namespace=namespace)
     return Identity(name=name, grants=(*reader(name, namespace).grants, workflows, pods))
+
+
+def holder(name: str, *roles: Json) -> Identity:
+    """Return somebody who has exactly the rights of these Roles, each in its namespace, and of these ClusterRoles.
+
+    Raises:
+        ValueError: One of them is neither, or names a verb, group or resource in no list.
+    """
+    return Identity(name=name, grants=tuple(grant for role in roles for grant in _granted(role)))
+
+
+def _granted(role: Json) -> list[Grant]:
+    if role.get("apiVersion") != "rbac.authorization.k8s.io/v1" or role.get("kind") not in {"Role", "ClusterRole"}:
+        raise ValueError(f"this is no role: {role.get('apiVersion')} {role.get('kind')}")
+    namespace = role["metadata"]["namespace"] if role["kind"] == "Role" else ANYTHING
+    return [
+        Grant(
+            verbs=_words(rule, "verbs"),
+            resources=_words(rule, "resources"),
+            groups=_words(rule, "apiGroups"),
+            names=frozenset(rule.get("resourceNames") or ()),
+            namespace=namespace,
+        )
+        for rule in role.get("rules") or ()
+    ]
+
+
+def _words(rule: Json, part: str) -> frozenset[str]:
+    words = rule.get(part)
+    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
+        raise ValueError(f"a rule needs a list of {part}: {rule}")
+    return frozenset(words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +137,8 @@ class Doorkeeper:
 def demand(who: Identity, verb: str, kind: Kind, *, namespace: str, name: str, subresource: str = "") -> None:
     """Raise `Refusal` 403 unless *who* may do this, in the real server's words."""
     resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
-    if who.may(verb, resource, namespace):
+    asked = Attributes(verb=verb, group=kind.group, resource=resource, namespace=namespace, name=name)
+    if who.may(asked):
         return
     where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
     why = f'User "{who.name}" cannot {verb} resource "{resource}" in API group "{kind.group}" {where}'
@@ -104,10 +154,16 @@ def review(who: Identity, body: Json) -> Json:
             "exactly one of nonResourceAttributes or resourceAttributes must be specified"
         )
     resource = "/".join(part for part in (asked.get("resource", ""), asked.get("subresource", "")) if part)
-    allowed = who.may(asked.get("verb", ""), resource, asked.get("namespace", ""))
+    wanted = Attributes(
+        verb=asked.get("verb", ""),
+        group=asked.get("group", ""),
+        resource=resource,
+        namespace=asked.get("namespace", ""),
+        name=asked.get("name", ""),
+    )
     return body | {
         "kind": "SelfSubjectAccessReview",
         "apiVersion": "authorization.k8s.io/v1",
         "metadata": {},
-        "status": {"allowed": allowed},
+        "status": {"allowed": who.may(wanted)},
     }

@@ -24,6 +24,7 @@ class Kind:
         field_labels: What a field selector may ask for.
         required: Top-level fields without which an object is invalid.
         status_apart: Whether the status is written through the subresource `/status` and not otherwise.
+        counted: Whether `metadata.generation` counts the changes of what is wanted.
         returns_deleted: Whether a deletion answers with the object instead of a bare success.
     """
 
@@ -36,6 +37,7 @@ class Kind:
     field_labels: frozenset[str] = _EVERYWHERE
     required: tuple[str, ...] = ()
     status_apart: bool = False
+    counted: bool = False
     returns_deleted: bool = False
 
     @property
@@ -51,7 +53,13 @@ class Kind:
 
 def _argo(plural: str, kind: str) -> Kind:
     return Kind(
-        group="argoproj.io", version="v1alpha1", plural=plural, kind=kind, custom=True, required=("metadata", "spec")
+        group="argoproj.io",
+        version="v1alpha1",
+        plural=plural,
+        kind=kind,
+        custom=True,
+        counted=True,
+        required=("metadata", "spec"),
     )
 
 
@@ -96,9 +104,28 @@ NAMESPACE = Kind(
     namespaced=False,
     field_labels=frozenset({"metadata.name", "status.phase"}),
 )
+DEPLOYMENT = Kind(
+    group="apps",
+    version="v1",
+    plural="deployments",
+    kind="Deployment",
+    required=("spec",),
+    status_apart=True,
+    counted=True,
+)
+JOB = Kind(
+    group="batch",
+    version="v1",
+    plural="jobs",
+    kind="Job",
+    required=("spec",),
+    status_apart=True,
+    counted=True,
+    field_labels=_EVERYWHERE | {"status.successful"},
+)
 SERVICE_ACCOUNT = Kind(group="", version="v1", plural="serviceaccounts", kind="ServiceAccount", returns_deleted=True)
 
-KINDS = (WORKFLOW, WORKFLOW_TEMPLATE, CRON_WORKFLOW, POD, EVENT, PVC, NAMESPACE, SERVICE_ACCOUNT)
+KINDS = (WORKFLOW, WORKFLOW_TEMPLATE, CRON_WORKFLOW, POD, EVENT, PVC, DEPLOYMENT, JOB, NAMESPACE, SERVICE_ACCOUNT)
 
 
 def kind_of(body: Json) -> Kind | None:

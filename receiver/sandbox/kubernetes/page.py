@@ -30,6 +30,13 @@ def cut(storage: Storage, kind: Kind, namespace: str, selector: Selector, query:
     return {"apiVersion": kind.api_version, "kind": f"{kind.kind}List", "metadata": metadata, "items": items}
 
 
+def bare(listed: Json) -> Json:
+    """Return a list with the metadata of its objects only: the answer to who accepts a `PartialObjectMetadataList`."""
+    over = {"apiVersion": "meta.k8s.io/v1"}
+    items = [over | {"kind": "PartialObjectMetadata", "metadata": one["metadata"]} for one in listed["items"]]
+    return over | {"kind": "PartialObjectMetadataList", "metadata": listed["metadata"], "items": items}
+
+
 def _limit(text: str) -> int:
     if text and not text.isdecimal():
         raise refusal.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')

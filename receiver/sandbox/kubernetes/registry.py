@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from receiver.sandbox.kubernetes import refusal, validity
+from receiver.sandbox.kubernetes import refusal, validity, workload
 from receiver.sandbox.kubernetes.kind import NAMESPACE, POD, Json, Kind, kind_of
 from receiver.sandbox.kubernetes.storage import Storage
 
@@ -53,6 +53,7 @@ class Registry:
         made = body | {"metadata": metadata}
         if kind is POD:
             made["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
+        made = workload.completed(kind, made)
         if kind is NAMESPACE:
             made |= {"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}
         return self._admit(kind, made, dry_run=dry_run)
@@ -161,9 +162,10 @@ class Registry:
         if kind.status_apart:
             after = _apart(kind, before, after, subresource)
         validity.check(kind, after)
+        workload.check_change(kind, before, after)
         if after == before:
             return before
-        if kind.custom and _without_metadata(after) != _without_metadata(before):
+        if kind.counted and _wanted(kind, after) != _wanted(kind, before):
             new["generation"] = old["generation"] + 1
         if dry_run:
             return after
@@ -274,5 +276,7 @@ def _deleted(kind: Kind, found: Json) -> Json:
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
 
 
-def _without_metadata(found: Json) -> Json:
-    return {part: value for part, value in found.items() if part != "metadata"}
+def _wanted(kind: Kind, found: Json) -> Json:
+    """What a change of raises the generation: all but the metadata, and the status where it is written apart."""
+    aside = {"metadata", "status"} if kind.status_apart else {"metadata"}
+    return {part: value for part, value in found.items() if part not in aside}

@@ -33,6 +33,7 @@ _WRITABLE = "application/json, application/yaml, application/vnd.kubernetes.prot
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _MERGE = "application/merge-patch+json"
 _JSON_PATCH = "application/json-patch+json"
+_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -111,7 +112,10 @@ class Api:
         if watching:
             view = View(kind=target.kind, namespace=target.namespace, selector=picked)
             return await self._watches.stream(request, view, query)
-        return web.json_response(page.cut(self._registry.storage, target.kind, target.namespace, picked, query))
+        found = page.cut(self._registry.storage, target.kind, target.namespace, picked, query)
+        if _METADATA_ONLY in request.headers.get("Accept", "").replace(" ", ""):
+            found = page.bare(found)
+        return web.json_response(found)
 
     def _one(self, target: Target, query: Mapping[str, str]) -> web.Response:
         _check_subresource(target, {"log", "status"})
@@ -191,7 +195,8 @@ def _admit(who: Identity, target: Target, method: str, *, watching: bool) -> Non
 def _check_subresource(target: Target, known: set[str]) -> None:
     if not target.subresource:
         return
-    if target.subresource in known and target.kind is POD:
+    own = {"log", "status"} if target.kind is POD else {"status"} if target.kind.status_apart else set()
+    if target.subresource in known & own:
         return
     raise refusal.not_found(target.kind, target.name)
 

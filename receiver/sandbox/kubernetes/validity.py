@@ -7,7 +7,7 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 import re
 from collections.abc import Iterator
 
-from receiver.sandbox.kubernetes import refusal
+from receiver.sandbox.kubernetes import refusal, workload
 from receiver.sandbox.kubernetes.kind import NAMESPACE, POD, Json, Kind
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -39,6 +39,7 @@ def check(kind: Kind, body: Json) -> None:
         *((part, "Required value") for part in kind.required if part not in body),
         *_type_causes(kind, body),
         *(_pod_causes(body) if kind is POD else ()),
+        *workload.causes(kind, body),
     ]
     if causes:
         raise refusal.invalid(kind, name, *causes)
@@ -109,10 +110,4 @@ def _type_causes(kind: Kind, body: Json) -> Iterator[Cause]:
 
 
 def _pod_causes(body: Json) -> Iterator[Cause]:
-    containers = body.get("spec", {}).get("containers") or []
-    if not containers:
-        yield "spec.containers", "Required value"
-    for place, container in enumerate(containers):
-        for part in ("name", "image"):
-            if not container.get(part):
-                yield f"spec.containers[{place}].{part}", "Required value"
+    return workload.container_causes("spec", body.get("spec", {}))
