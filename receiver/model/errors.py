@@ -95,7 +95,7 @@ class LetterSettled(StoreError):
 
 
 class ClusterError(ReceiverError):
-    """The Kubernetes API refused or failed."""
+    """The Kubernetes API, or Argo Server before it, refused or failed."""
 
 
 class ClusterUnreachable(ClusterError):
@@ -146,7 +146,11 @@ class PreconditionFailed(ClusterError):
 
 
 class WorkflowFinished(ClusterError):
-    """The workflow had already ended, so there is nothing to terminate. Nothing was changed."""
+    """The workflow had already ended, so there is nothing to end, suspend or resume. Nothing was changed."""
+
+
+class NodesUnreadable(ClusterError):
+    """The steps of a workflow are stored in a form that cannot be read or changed here. Nothing was changed."""
 
 
 class LogUnreadable(ClusterError):

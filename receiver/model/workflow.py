@@ -179,6 +179,10 @@ class Workflow:
         resubmitted_from_uid: Its uid, where Receiver did it.
         operation: Which operation of Receiver created this run; empty when none did.
         terminated_by: Which operation of Receiver terminated this run; empty when none did.
+        stopped_by: Which one stopped it.
+        suspended_by: Which one suspended it.
+        resumed_by: Which one resumed it last.
+        retried_by: Which one last asked Argo Server to retry it; that it was asked proves nothing.
         progress_at: What its annotation `receiver/progress-at` says.
         deleting: Whether it has been asked to go and waits for a finalizer.
     """
@@ -203,6 +207,10 @@ class Workflow:
     resubmitted_from_uid: str | None = None
     operation: str = ""
     terminated_by: str = ""
+    stopped_by: str = ""
+    suspended_by: str = ""
+    resumed_by: str = ""
+    retried_by: str = ""
     progress_at: datetime | None = None
     deleting: bool = False
 

@@ -16,13 +16,27 @@ from kubernetes import client, config
 from ruamel.yaml import YAML
 
 from receiver.clients.kubernetes import Cluster
-from receiver.sandbox.kubernetes import ADMIN, ApiServer, operator, reader
+from receiver.sandbox.kubernetes import ADMIN, ApiServer, holder
 
 KUBECONFIG = os.environ.get("RECEIVER_TEST_KUBECONFIG", "")
 CRD = Path(__file__).parent.parent / "data/argo/crd-workflows.yaml"
 ARGO = ("argoproj.io", "v1alpha1")
 TIMEOUT = timedelta(seconds=10)
-READS = (["get", "list", "watch"], ["workflows", "pods", "pods/log", "events"])
+CONTAINER = {"name": "main", "image": "none.invalid/none"}
+READING = [
+    {
+        "apiGroups": ["", "argoproj.io"],
+        "verbs": ["get", "list", "watch"],
+        "resources": ["workflows", "pods", "pods/log", "events"],
+    },
+    {"apiGroups": ["apps", "batch"], "verbs": ["get"], "resources": ["deployments", "jobs"]},
+]
+WRITING = [
+    {"apiGroups": ["argoproj.io"], "verbs": ["create", "patch", "delete"], "resources": ["workflows"]},
+    {"apiGroups": [""], "verbs": ["delete"], "resources": ["pods"]},
+    {"apiGroups": ["apps"], "verbs": ["patch"], "resources": ["deployments"]},
+    {"apiGroups": ["batch"], "verbs": ["create"], "resources": ["jobs"]},
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +70,17 @@ class Peer:
             "spec": {"schedulerName": "nobody", "containers": containers},
         }
         return await raw(self.core.create_namespaced_pod, self.namespace, body)
+
+    async def deployment(self, name: str, **spec: object) -> dict[str, Any]:
+        """Create a Deployment that no controller will ever carry out."""
+        template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [CONTAINER]}}
+        body = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name},
+            "spec": {"selector": {"matchLabels": {"app": name}}, "template": template, **spec},
+        }
+        return await raw(client.AppsV1Api(self.api).create_namespaced_deployment, self.namespace, body)
 
     async def event(self, name: str, concerned: dict[str, str], **fields: object) -> None:
         body = {
@@ -131,8 +156,9 @@ async def stand_in() -> AsyncIterator[Peer]:
     namespace = f"contract-{secrets.token_hex(4)}"
     people = {
         "token-of-the-admin": ADMIN,
-        "token-of-the-operator": operator(f"system:serviceaccount:{namespace}:operator", namespace),
-        "token-of-the-reader": reader(f"system:serviceaccount:{namespace}:reader", namespace),
+    } | {
+        f"token-of-the-{name}": holder(f"system:serviceaccount:{namespace}:{name}", role(namespace, name))
+        for name in ROLES
     }
     async with ApiServer(identities=people) as server:
         api = at(server.url, server.token)
@@ -163,7 +189,7 @@ async def real() -> AsyncIterator[Peer]:
     await _know_workflows(api)
     await raw(core.create_namespace, {"metadata": {"name": namespace}})
     try:
-        accounts = [await _account(api, namespace, name, verbs) for name, verbs in _ACCOUNTS.items()]
+        accounts = [await _account(api, namespace, name) for name in ROLES]
         admin = Cluster.connect(Path(KUBECONFIG), None, timeout=TIMEOUT)
         yield Peer(
             name="real",
@@ -181,7 +207,16 @@ async def real() -> AsyncIterator[Peer]:
         api.close()  # type: ignore[no-untyped-call]  # the library's
 
 
-_ACCOUNTS = {"operator": ["create", "update", "patch", "delete"], "reader": []}
+ROLES: dict[str, list[dict[str, Any]]] = {"operator": READING + WRITING, "reader": READING}
+
+
+def role(namespace: str, name: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": name, "namespace": namespace},
+        "rules": ROLES[name],
+    }
 
 
 async def _know_workflows(api: client.ApiClient) -> None:
@@ -204,14 +239,11 @@ async def _know_workflows(api: client.ApiClient) -> None:
                 return
 
 
-async def _account(api: client.ApiClient, namespace: str, name: str, writes: list[str]) -> Cluster:
+async def _account(api: client.ApiClient, namespace: str, name: str) -> Cluster:
     core, rights = client.CoreV1Api(api), client.RbacAuthorizationV1Api(api)
     metadata = {"metadata": {"name": name}}
     await raw(core.create_namespaced_service_account, namespace, metadata)
-    rules = [{"apiGroups": ["", "argoproj.io"], "verbs": READS[0], "resources": READS[1]}]
-    if writes:
-        rules.append({"apiGroups": ["argoproj.io"], "verbs": writes, "resources": ["workflows"]})
-    await raw(rights.create_namespaced_role, namespace, metadata | {"rules": rules})
+    await raw(rights.create_namespaced_role, namespace, role(namespace, name))
     binding = {
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
         "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,6 @@ from receiver.model.errors import (
     SettingsError,
     Unauthorized,
 )
-from receiver.model.workflow import Workflow
 from receiver.sandbox import scenario
 from receiver.sandbox.kubernetes import WORKFLOW, ApiServer
 
@@ -144,13 +144,14 @@ async def test_a_workflow_that_is_created_anew_between_look_and_act_is_not_termi
     server: ApiServer, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workflow = await cluster.get_workflow(WHERE, "play")
+    raw = await cluster.raw_workflow(WHERE, "play")
 
-    async def look_and_lose(namespace: str, name: str) -> Workflow:
+    async def look_and_lose(namespace: str, name: str) -> dict[str, Any]:
         server.registry.delete(WORKFLOW, namespace, name, {})
         server.adopt(scenario.workflow(namespace, name))
-        return workflow
+        return raw
 
-    monkeypatch.setattr(cluster, "get_workflow", look_and_lose)
+    monkeypatch.setattr(cluster, "raw_workflow", look_and_lose)
     with pytest.raises(PreconditionFailed, match="nothing was changed"):
         await cluster.terminate(workflow, operation="run-1:2")
 

@@ -1,9 +1,11 @@
-"""The Kubernetes API as Receiver uses it: read workflows and what belongs to them, terminate one, resubmit one.
+"""The Kubernetes API as Receiver uses it: look at workflows and what belongs to them, end, repeat, suspend, restart.
 
-`cluster` has the verbs; `connection` says as whom and to where; `reading` turns answers into nouns; `rerun` says what a
-resubmitted workflow looks like, `names` what it is called; `refusals` turns failures into our errors. Nothing of the
-`kubernetes` package leaves this folder, nor does any raw object but the one that is kept for the archive and for a
-later resubmit.
+`cluster` is all verbs in one: `looking` asks, `changing` changes workflows, `creating` creates, `workloads` has those
+of pods and Deployments, and all of them ask by way of `asking`. `connection` says as whom and to where; `reading` and
+`reading_workloads` turn answers into nouns, `packed` unpacks steps; `marks` are what we leave in the cluster to know
+our own work again; `rerun` says what a created workflow looks like, `resuming` what a resume changes, `names` what is
+called how; `refusals` turns failures into our errors. Nothing of the `kubernetes` package leaves this folder, nor does
+any raw object but the one that is kept for the archive and for a later resubmit.
 """
 
 from receiver.clients.kubernetes.cluster import Cluster

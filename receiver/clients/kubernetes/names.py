@@ -28,7 +28,7 @@ def check_namespace(namespace: str) -> None:
 
 
 def check_name(what: str, name: str) -> None:
-    """Raise `RequestRefused` unless this can be the name of a workflow or pod."""
+    """Raise `RequestRefused` unless this can be the name of an object, of which *what* says the kind."""
     if len(name) > _LONGEST_SUBDOMAIN or not _SUBDOMAIN.fullmatch(name):
         raise RequestRefused(f"{name[:_QUOTED]!r} cannot be the name of a {what} (RFC 1123): nothing was asked.")
 

@@ -4,62 +4,55 @@ Status and annotations are written by whoever may patch a workflow, so nothing i
 of the expected type counts as absent.
 """
 
-import base64
-import binascii
-import json
-import zlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from receiver.clients.kubernetes.rerun import FROM_UID, OPERATION, RESUBMITTED_FROM, TERMINATED_BY
-from receiver.model.errors import ClusterError
+from receiver.clients.kubernetes import marks
+from receiver.clients.kubernetes.packed import unpack
+from receiver.model.errors import NodesUnreadable
 from receiver.model.workflow import PROGRESS_ANNOTATION, Container, Node, Phase, Pod, WarningEvent, Workflow
 
 Raw = Mapping[str, Any]
 
 NODE_ID = "workflows.argoproj.io/node-id"
 
-_GZIP = b"\x1f\x8b"
-_ZSTD = b"\x28\xb5\x2f\xfd"
-_LARGEST_TREE = 64 * 1024 * 1024
-"""Bytes. Argo packs what is over 1 MiB; a tree that unpacks to more than this is not one."""
-
-
-class NodesUnreadable(ClusterError):
-    """The steps of a workflow are stored in a form that cannot be read here."""
-
 
 def workflow(raw: Raw) -> Workflow:
     """Read a Workflow."""
-    metadata, spec, status = _part(raw, "metadata"), _part(raw, "spec"), _part(raw, "status")
-    labels, annotations = _texts(metadata, "labels"), _texts(metadata, "annotations")
+    metadata, spec, status = part(raw, "metadata"), part(raw, "spec"), part(raw, "status")
+    labels, annotations = texts(metadata, "labels"), texts(metadata, "annotations")
+    parameters = _parameters(spec)
     nodes: tuple[Node, ...] | None
     try:
         nodes, unreadable = tuple(_nodes(status)), ""
     except NodesUnreadable as why:
         nodes, unreadable = None, str(why)
     return Workflow(
-        namespace=_text(metadata, "namespace"),
-        name=_text(metadata, "name"),
-        uid=_text(metadata, "uid"),
-        resource_version=_text(metadata, "resourceVersion"),
+        namespace=text(metadata, "namespace"),
+        name=text(metadata, "name"),
+        uid=text(metadata, "uid"),
+        resource_version=text(metadata, "resourceVersion"),
         phase=_phase(status),
-        message=_text(status, "message"),
+        message=text(status, "message"),
         created_at=moment(metadata.get("creationTimestamp")) or datetime.fromtimestamp(0, UTC),
         started_at=moment(status.get("startedAt")),
         finished_at=moment(status.get("finishedAt")),
-        progress=_text(status, "progress") or None,
+        progress=text(status, "progress") or None,
         labels=labels,
         annotations=annotations,
         suspended=spec.get("suspend") is True or any(_waits_for_a_person(node) for node in nodes or ()),
-        shutdown=_text(spec, "shutdown"),
+        shutdown=text(spec, "shutdown"),
         nodes=nodes,
         nodes_unreadable=unreadable,
-        resubmitted_from=labels.get(RESUBMITTED_FROM),
-        resubmitted_from_uid=annotations.get(FROM_UID),
-        operation=annotations.get(OPERATION, ""),
-        terminated_by=annotations.get(TERMINATED_BY, ""),
+        resubmitted_from=labels.get(marks.RESUBMITTED_FROM),
+        resubmitted_from_uid=annotations.get(marks.FROM_UID) or parameters.get(marks.FROM_UID_PARAMETER),
+        operation=annotations.get(marks.OPERATION) or parameters.get(marks.OPERATION_PARAMETER, ""),
+        terminated_by=annotations.get(marks.TERMINATED_BY, ""),
+        stopped_by=annotations.get(marks.STOPPED_BY, ""),
+        suspended_by=annotations.get(marks.SUSPENDED_BY, ""),
+        resumed_by=annotations.get(marks.RESUMED_BY, ""),
+        retried_by=annotations.get(marks.RETRIED_BY, ""),
         progress_at=moment(annotations.get(PROGRESS_ANNOTATION)),
         deleting="deletionTimestamp" in metadata,
     )
@@ -67,19 +60,19 @@ def workflow(raw: Raw) -> Workflow:
 
 def pod(raw: Raw) -> Pod:
     """Read a Pod."""
-    metadata, status = _part(raw, "metadata"), _part(raw, "status")
-    annotations = _texts(metadata, "annotations")
+    metadata, status = part(raw, "metadata"), part(raw, "status")
+    annotations = texts(metadata, "annotations")
     return Pod(
-        namespace=_text(metadata, "namespace"),
-        name=_text(metadata, "name"),
-        uid=_text(metadata, "uid"),
+        namespace=text(metadata, "namespace"),
+        name=text(metadata, "name"),
+        uid=text(metadata, "uid"),
         node_id=annotations.get(NODE_ID, ""),
-        phase=_text(status, "phase"),
-        message=_text(status, "message"),
+        phase=text(status, "phase"),
+        message=text(status, "message"),
         containers=tuple(
             _container(one) for key in ("initContainerStatuses", "containerStatuses") for one in status.get(key) or ()
         ),
-        node_name=_text(_part(raw, "spec"), "nodeName"),
+        node_name=text(part(raw, "spec"), "nodeName"),
         created_at=moment(metadata.get("creationTimestamp")),
         progress_at=moment(annotations.get(PROGRESS_ANNOTATION)),
         deleting="deletionTimestamp" in metadata,
@@ -88,20 +81,20 @@ def pod(raw: Raw) -> Pod:
 
 def warning(raw: Raw) -> WarningEvent:
     """Read an Event; both of Kubernetes' ways to count are understood."""
-    concerned, series = _part(raw, "involvedObject"), _part(raw, "series")
+    concerned, series = part(raw, "involvedObject"), part(raw, "series")
     times = (
         series.get("lastObservedTime"),
         raw.get("lastTimestamp"),
         raw.get("eventTime"),
         raw.get("firstTimestamp"),
-        _part(raw, "metadata").get("creationTimestamp"),
+        part(raw, "metadata").get("creationTimestamp"),
     )
     return WarningEvent(
-        reason=_text(raw, "reason"),
-        message=_text(raw, "message"),
+        reason=text(raw, "reason"),
+        message=text(raw, "message"),
         count=int(series.get("count") or raw.get("count") or 1),
         last_at=next((at for at in map(moment, times) if at is not None), None),
-        object=f"{_text(concerned, 'kind')}/{_text(concerned, 'name')}",
+        object=f"{text(concerned, 'kind')}/{text(concerned, 'name')}",
     )
 
 
@@ -122,7 +115,7 @@ def _waits_for_a_person(node: Node) -> bool:
 
 def _nodes(status: Raw) -> Iterator[Node]:
     if status.get("compressedNodes"):
-        tree = _unpacked(_text(status, "compressedNodes"))
+        tree = unpack(text(status, "compressedNodes"))
     elif status.get("offloadNodeStatusVersion") and not status.get("nodes"):
         raise NodesUnreadable("Argo keeps the steps of this workflow in its database; only Argo Server can read them")
     else:
@@ -132,68 +125,57 @@ def _nodes(status: Raw) -> Iterator[Node]:
     return (_node(key, node) for key, node in tree.items())
 
 
-def _unpacked(text: str) -> Any:
-    """Undo Argo's compression of a node tree: base64 of gzip, zstd or brotli, told apart by their first bytes."""
-    try:
-        packed = base64.b64decode(text, validate=True)
-    except binascii.Error as garbled:
-        raise NodesUnreadable("the compressed steps of this workflow are damaged") from garbled
-    if not packed.startswith(_GZIP):
-        method = "zstd" if packed.startswith(_ZSTD) else "brotli"
-        raise NodesUnreadable(f"Argo compressed the steps of this workflow with {method}, which cannot be read here")
-    unzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    try:
-        tree = unzip.decompress(packed, _LARGEST_TREE)
-        nodes = json.loads(tree) if unzip.eof else None
-    except (zlib.error, ValueError) as garbled:
-        raise NodesUnreadable("the compressed steps of this workflow are damaged") from garbled
-    if nodes is None:
-        raise NodesUnreadable("the compressed steps of this workflow are cut off or too large")
-    return nodes
-
-
 def _node(key: str, raw: Raw) -> Node:
     return Node(
-        id=_text(raw, "id") or key,
-        name=_text(raw, "name"),
-        display_name=_text(raw, "displayName") or _text(raw, "name"),
-        type=_text(raw, "type"),
+        id=text(raw, "id") or key,
+        name=text(raw, "name"),
+        display_name=text(raw, "displayName") or text(raw, "name"),
+        type=text(raw, "type"),
         phase=_phase(raw),
-        template=_text(raw, "templateName"),
-        message=_text(raw, "message"),
+        template=text(raw, "templateName"),
+        message=text(raw, "message"),
         started_at=moment(raw.get("startedAt")),
         finished_at=moment(raw.get("finishedAt")),
     )
 
 
 def _container(raw: Raw) -> Container:
-    state, last = _part(raw, "state"), _part(raw, "lastState")
-    ended, ended_before = _part(state, "terminated"), _part(last, "terminated")
+    state, last = part(raw, "state"), part(raw, "lastState")
+    ended, ended_before = part(state, "terminated"), part(last, "terminated")
     return Container(
-        name=_text(raw, "name"),
+        name=text(raw, "name"),
         restarts=int(raw.get("restartCount") or 0),
-        waiting=_text(_part(state, "waiting"), "reason"),
-        last_termination=_text(ended, "reason") or _text(ended_before, "reason"),
-        started_at=moment(_part(state, "running").get("startedAt")) or moment(ended.get("startedAt")),
+        waiting=text(part(state, "waiting"), "reason"),
+        last_termination=text(ended, "reason") or text(ended_before, "reason"),
+        started_at=moment(part(state, "running").get("startedAt")) or moment(ended.get("startedAt")),
     )
 
 
 def _phase(raw: Raw) -> Phase:
     try:
-        return Phase(_text(raw, "phase"))
+        return Phase(text(raw, "phase"))
     except ValueError:
         return Phase.UNKNOWN
 
 
-def _part(raw: Raw, key: str) -> Raw:
-    part = raw.get(key)
-    return part if isinstance(part, dict) else {}
+def part(raw: Raw, key: str) -> Raw:
+    """Return an object within an object; empty where there is none."""
+    found = raw.get(key)
+    return found if isinstance(found, dict) else {}
 
 
-def _text(raw: Raw, key: str) -> str:
-    text = raw.get(key)
-    return text if isinstance(text, str) else ""
+def text(raw: Raw, key: str) -> str:
+    """Return a text within an object; empty where there is none."""
+    found = raw.get(key)
+    return found if isinstance(found, str) else ""
 
 
-def _texts(raw: Raw, key: str) -> dict[str, str]:
-    return {name: text for name, text in _part(raw, key).items() if isinstance(text, str)}
+def texts(raw: Raw, key: str) -> dict[str, str]:
+    """Return a map of text to text within an object, without what is something else."""
+    return {name: said for name, said in part(raw, key).items() if isinstance(said, str)}
+
+
+def _parameters(spec: Raw) -> dict[str, str]:
+    listed = part(spec, "arguments").get("parameters")
+    found = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return {text(one, "name"): text(one, "value") for one in found}

@@ -25,6 +25,8 @@ from receiver.model.errors import (
 _LONGEST_QUOTE = 300
 _SERVER_FAILED = 500
 _TOO_MANY_REQUESTS = 429
+_OTHER_UID = "Precondition failed: UID in precondition"
+"""The only word by which the API server tells a wrong uid of a deletion from a wrong version: both are 409 Conflict."""
 
 
 class ListExpired(ClusterBusy):
@@ -86,6 +88,8 @@ def _not_found(_: dict[str, Any], said: str) -> ClusterError:
 def _conflict(status: dict[str, Any], said: str) -> ClusterError:
     if status.get("reason") == "AlreadyExists":
         return AlreadyExists(f"{said}.")
+    if _OTHER_UID in said:
+        return PreconditionFailed(f"{said}. Another object has that name now; nothing was changed.")
     return Conflict(f"{said}. Somebody else changed it at the same time: repeat it.")
 
 

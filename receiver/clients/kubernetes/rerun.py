@@ -9,14 +9,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-RESUBMITTED_FROM = "workflows.argoproj.io/resubmitted-from-workflow"
-"""Label, Argo's: name of the run that is repeated."""
-OPERATION = "receiver/run"
-"""Annotation: the operation that created this run."""
-FROM_UID = "receiver/resubmitted-from-uid"
-"""Annotation: uid of the run that is repeated."""
-TERMINATED_BY = "receiver/terminated-by"
-"""Annotation: the operation that terminated this run."""
+from receiver.clients.kubernetes.marks import FROM_UID, OPERATION, PARAMETERS, RESUBMITTED_FROM
 
 _OURS = "receiver/"
 _LABELS_OF_THE_OLD_RUN = frozenset(
@@ -50,4 +43,25 @@ def resubmission(raw: Mapping[str, Any], *, name: str, operation: str) -> dict[s
     spec.pop("shutdown", None)
     if spec.get("activeDeadlineSeconds") == 0:
         del spec["activeDeadlineSeconds"]
+    _drop_marks(spec)
     return {"apiVersion": raw["apiVersion"], "kind": raw["kind"], "metadata": repeated, "spec": spec}
+
+
+def marked(manifest: Mapping[str, Any], *, name: str, operation: str) -> dict[str, Any]:
+    """Return the body that creates the object of a manifest as *name*, with the mark of the operation that asks."""
+    metadata = dict(manifest.get("metadata") or {})
+    metadata.pop("generateName", None)
+    annotations = {**(metadata.get("annotations") or {}), OPERATION: operation}
+    return {**manifest, "metadata": metadata | {"name": name, "annotations": annotations}}
+
+
+def _drop_marks(spec: dict[str, Any]) -> None:
+    """Take away the parameters by which Argo Server marked the old run as ours; the new one has annotations."""
+    arguments = spec.get("arguments")
+    listed = arguments.get("parameters") if isinstance(arguments, dict) else None
+    if isinstance(arguments, dict) and isinstance(listed, list):
+        arguments["parameters"] = [one for one in listed if not _is_mark(one)]
+
+
+def _is_mark(parameter: object) -> bool:
+    return isinstance(parameter, dict) and parameter.get("name") in PARAMETERS

@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import brotli
 import pytest
+import zstandard
 
-from receiver.clients.kubernetes import reading, resubmit_name
+from receiver.clients.kubernetes import packed, reading, resubmit_name
 from receiver.clients.kubernetes.rerun import resubmission
 from receiver.model.workflow import Phase, Pod, Workflow
 from receiver.sandbox.kubernetes import POD, WORKFLOW, ApiServer, manifest
@@ -97,29 +99,53 @@ def test_a_pod_tells_why_it_waits_and_why_it_ended(server: ApiServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("packed", "reason"),
+    ("text", "reason"),
     [
         ("not base64!", "damaged"),
-        (base64.b64encode(b"\x28\xb5\x2f\xfd rest").decode(), "zstd"),
-        (base64.b64encode(b"\x8b\x02 rest").decode(), "brotli"),
+        (base64.b64encode(b"\x28\xb5\x2f\xfd rest").decode(), "damaged"),
+        (base64.b64encode(b"\xff\x02 rest").decode(), "damaged"),
         (base64.b64encode(gzip.compress(b"{}")[:12]).decode(), "cut off"),
+        (base64.b64encode(brotli.compress(b"{}" * 99)[:5]).decode(), "cut off"),
+        (base64.b64encode(zstandard.compress(b"{}" * 99)[:12]).decode(), "damaged"),
         (base64.b64encode(b"\x1f\x8b garbage").decode(), "damaged"),
         (base64.b64encode(gzip.compress(b"not json")).decode(), "damaged"),
         (base64.b64encode(gzip.compress(b"[1]")).decode(), "not what Argo writes"),
     ],
 )
-def test_steps_that_cannot_be_unpacked_are_unreadable_with_the_reason(packed: str, reason: str) -> None:
-    found = reading.workflow(raw(status={"phase": "Running", "compressedNodes": packed}))
+def test_steps_that_cannot_be_unpacked_are_unreadable_with_the_reason(text: str, reason: str) -> None:
+    found = reading.workflow(raw(status={"phase": "Running", "compressedNodes": text}))
 
     assert found.nodes is None
     assert reason in found.nodes_unreadable
 
 
-def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_LARGEST_TREE", 1024)
-    bomb = base64.b64encode(gzip.compress(b" " * 1025)).decode()
+PACKERS = {"gzip": gzip.compress, "zstd": zstandard.compress, "brotli": brotli.compress}
+
+
+@pytest.mark.parametrize("method", PACKERS)
+def test_steps_are_read_whichever_way_argo_packed_them(method: str) -> None:
+    nodes = {f"n{number}": {"id": f"n{number}", "type": "Pod", "phase": "Succeeded"} for number in range(5_000)}
+    text = base64.b64encode(PACKERS[method](json.dumps(nodes).encode())).decode()
+
+    found = reading.workflow(raw(status={"phase": "Running", "compressedNodes": text}))
+
+    assert [node.id for node in found.nodes or ()] == list(nodes)
+
+
+@pytest.mark.parametrize("method", PACKERS)
+def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    monkeypatch.setattr(packed, "LARGEST_TREE", 3 * 1024 * 1024)
+    bomb = base64.b64encode(PACKERS[method](b" " * 2**23)).decode()
 
     assert "too large" in reading.workflow(raw(status={"compressedNodes": bomb})).nodes_unreadable
+
+
+def test_zstd_that_wants_to_look_back_a_gigabyte_is_refused() -> None:
+    wide = zstandard.ZstdCompressionParameters(window_log=30, enable_ldm=True)
+    packer = zstandard.ZstdCompressor(compression_params=wide).compressobj()
+    bomb = base64.b64encode(packer.compress(b"[]") + packer.flush()).decode()
+
+    assert "damaged" in reading.workflow(raw(status={"compressedNodes": bomb})).nodes_unreadable
 
 
 @pytest.mark.parametrize(
