@@ -90,6 +90,8 @@ class Incident:
         lineage: Root uid of the workflow it is about, once enrichment has bound it.
         acknowledged_by: Who took it on; empty while nobody has.
         merged_into: The incident in which it goes on, once it turned out to be about the same workflow.
+        part_of: The incident that tells people of it together with others, because a playbook was held back from all of
+            them alike; None where it speaks for itself.
     """
 
     id: int
@@ -106,6 +108,7 @@ class Incident:
     lineage: str
     acknowledged_by: str
     merged_into: int | None = None
+    part_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

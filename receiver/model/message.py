@@ -9,6 +9,7 @@ from typing import Any
 from receiver.model.finding import Finding
 from receiver.model.incident import Incident, Occurrence
 from receiver.model.remediation import Decision, Run
+from receiver.model.timeline import Event
 
 
 class Place(Enum):
@@ -89,7 +90,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """All that is known of an incident when somebody is to be told about it."""
+    """All that is known of an incident when somebody is to be told about it.
+
+    Attributes:
+        notes: What its runs made of their playbooks: breakers that opened, modes that were lost.
+    """
 
     incident: Incident
     alerts: Sequence[Occurrence]
@@ -97,3 +102,4 @@ class Story:
     decisions: Sequence[Decision]
     runs: Sequence[Run]
     messages: Sequence[Message]
+    notes: Sequence[Event] = ()

@@ -53,7 +53,7 @@ class Tone(Enum):
     """How an incident is spoken of."""
 
     SILENT = "silent"
-    """Not at all: people wait for the remediation, or nothing fires any more and it is not over yet."""
+    """Not at all: people wait for the remediation, another incident tells of it, or it is quiet and not over yet."""
     QUIET = "quiet"
     """In one line, for the record: nobody has to do anything."""
     LOUD = "loud"
@@ -104,6 +104,8 @@ def tone_of(situation: Situation, hold_until: datetime | None) -> Tone:
         return Tone.LOUD
     if situation.failures or situation.asking:
         return Tone.LOUD
+    if situation.story.incident.part_of is not None:
+        return Tone.SILENT
     if situation.healed is not None or situation.closed:
         return Tone.QUIET
     held = hold_until is not None and situation.now < hold_until and not said and not _came_to_nothing(situation)

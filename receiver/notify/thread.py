@@ -37,7 +37,7 @@ def lines(situation: Situation) -> list[Line]:
     told = list(_refusals(situation))
     for run in sorted(situation.story.runs, key=lambda run: run.id):
         told += _run(run, paging=run in situation.paging)
-    return [*told, *_flaps(situation), *_end(situation)]
+    return [*told, *_notes(situation), *_flaps(situation), *_end(situation)]
 
 
 def _refusals(situation: Situation) -> Iterator[Line]:
@@ -77,6 +77,15 @@ def _finish(run: Run, *, paging: bool) -> Line:
         text = f"{text} What to do: {account.advice_on(run)}"
     outcome = run.outcome.value if run.outcome else "ended"
     return Line(key=f"run:{run.id}:finished", text=text, cause=f"run {run.id} {outcome}", broadcast=paging)
+
+
+def _notes(situation: Situation) -> Iterator[Line]:
+    """What becomes of a playbook concerns more people than those who follow this thread."""
+    for note in situation.story.notes:
+        text = f"{moment(note.at)} {cut(clean(note.text), 500)}"
+        yield Line(
+            key=f"note:{note.kind.value}:{note.at.isoformat()}", text=text, cause=note.kind.value, broadcast=True
+        )
 
 
 def _flaps(situation: Situation) -> Iterator[Line]:

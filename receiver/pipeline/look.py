@@ -11,11 +11,13 @@ from receiver.model.remediation import Run, RunState
 from receiver.model.timeline import Event, Kind
 from receiver.notify.plan import Configured, plan
 from receiver.pipeline.echo import deed_done, note_echoes
-from receiver.pipeline.judgement import Case, Pair, hold_of, judge
+from receiver.pipeline.gathering import recount
+from receiver.pipeline.guarding import Case, Pair, as_it_stands, review
+from receiver.pipeline.judgement import hold_of, judge
 from receiver.pipeline.lineage import lineage_of
 from receiver.pipeline.rooms import Rooms
 from receiver.remediate.decision import NotYet, answers
-from receiver.store import decisions, looks, outbox, timeline
+from receiver.store import decisions, looks, outbox, standings, timeline
 from receiver.store.database import Transaction
 from receiver.store.history.stories import story
 from receiver.store.jobs import Job
@@ -38,19 +40,23 @@ async def look(rooms: Rooms, incident_id: int) -> None:
         async with rooms.database.transaction() as transaction:
             await _pass_on(rooms, transaction, seen.incident.merged_into)
 
+    await review(rooms, incident_id)
+    recount_at = await recount(rooms, seen.incident)
     waiting: list[tuple[Pair, NotYet]] = []
     for alert in _to_survey(seen, pairs, surveyed_at):
         survey, lineage = await _enrich(rooms, seen, alert)
         if await _moved(rooms, seen, alert, survey, lineage):
             return
         await note_echoes(rooms, seen, survey.workflow, lineage, answered=[pair.alert.id for pair in pairs])
-        for pair in pairs:
-            if _about(pair.alert) == _about(alert):
-                verdict = await judge(rooms, Case(pair=pair, incident=seen.incident, survey=survey, lineage=lineage))
-                if isinstance(verdict, NotYet):
-                    waiting.append((pair, verdict))
+        about = [pair for pair in pairs if _about(pair.alert) == _about(alert)]
+        workflows = await _workflows(rooms, about, survey)
+        for pair in about:
+            case = Case(pair=pair, incident=seen.incident, survey=survey, lineage=lineage, workflows=workflows)
+            verdict = await judge(rooms, case)
+            if isinstance(verdict, NotYet):
+                waiting.append((pair, verdict))
 
-    await _tell(rooms, seen, waiting)
+    await _tell(rooms, seen, waiting, recount_at)
 
 
 async def _pass_on(rooms: Rooms, transaction: Transaction, *incident_ids: int) -> None:
@@ -63,8 +69,9 @@ async def _pass_on(rooms: Rooms, transaction: Transaction, *incident_ids: int) -
 async def _undecided(rooms: Rooms, transaction: Transaction, seen: Look) -> list[Pair]:
     """List which playbooks have yet to decide about which alerts."""
     done = await decisions.decided(transaction, seen.firing)
+    known = {standing.playbook: standing for standing in await standings.all_standings(transaction)}
     return [
-        Pair(alert=alert, playbook=playbook)
+        Pair(alert=alert, playbook=as_it_stands(playbook, known.get(playbook.name)))
         for alert in seen.firing
         for playbook in rooms.playbooks
         if answers(playbook, alert.labels) and (alert.id, playbook.name) not in done
@@ -131,6 +138,17 @@ async def _lineage(rooms: Rooms, survey: Survey) -> str | None:
         return None
 
 
+async def _workflows(rooms: Rooms, pairs: Sequence[Pair], survey: Survey) -> int | None:
+    """Count the unfinished workflows around the one that was found, where a guard asks; None when nobody knows."""
+    wanted = any(pair.playbook.guards.radius for pair in pairs)
+    if not wanted or rooms.cluster is None or survey.workflow is None:
+        return None
+    try:
+        return await rooms.cluster.count_unfinished(survey.workflow.namespace)
+    except ClusterError:
+        return None
+
+
 async def _past(transaction: Transaction, alert: Occurrence, lineage: str) -> Past:
     earlier = await looks.earlier(transaction, alert, lineage)
     runs = [
@@ -147,7 +165,7 @@ async def _past(transaction: Transaction, alert: Occurrence, lineage: str) -> Pa
     return Past(occurrences=earlier.occurrences, last_at=earlier.last_at, runs=runs)
 
 
-async def _tell(rooms: Rooms, seen: Look, waiting: Sequence[tuple[Pair, NotYet]]) -> None:
+async def _tell(rooms: Rooms, seen: Look, waiting: Sequence[tuple[Pair, NotYet]], recount_at: datetime | None) -> None:
     """Queue what people are to be told now, and say when somebody must look again."""
     now, incident_id = rooms.now(), seen.incident.id
     async with rooms.database.transaction() as transaction:
@@ -167,7 +185,7 @@ async def _tell(rooms: Rooms, seen: Look, waiting: Sequence[tuple[Pair, NotYet]]
             await timeline.add(transaction, Event(at=now, kind=Kind.MESSAGE_QUEUED, text=text, incident_id=incident_id))
         await rooms.queue.enqueue(transaction, Job.SEND, *({"message_id": message.id} for message in queued))
         due = [verdict.due_at for _, verdict in waiting]
-        again = min([*due, *([planned.speak_at] if planned.speak_at else [])], default=None)
+        again = min([*due, *(at for at in (planned.speak_at, recount_at) if at)], default=None)
         await looks.end(transaction, seen, again_at=again)
 
 

@@ -89,6 +89,8 @@ class Kubernetes(Part, frozen=True):
     """Named explicitly whenever a kubeconfig is: the current context is not a decision."""
     namespaces: tuple[str, ...] = ()
     """Where playbooks may act; `["*"]` means all. Empty means none: nothing is touched by default."""
+    opt_in: bool = False
+    """Whether a workflow must agree, by its label `receiver/remediate: "true"`, before a playbook may act on it."""
     timeout: Duration = Duration(seconds=10)
     """Of one request. A frozen API server answers nothing for ever."""
 

@@ -1,19 +1,18 @@
-"""What playbooks decided: the facts that guards ask for, read under locks, and the decision with the run it begins."""
+"""What playbooks decided: the locks under which they do, the decision, and the run that it begins."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, exists, or_, select, text, update
+from sqlalchemy import and_, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from receiver.model.errors import StoreError
 from receiver.model.incident import Occurrence
-from receiver.model.remediation import Decision, Run, RunId, RunState
+from receiver.model.remediation import Decision, Run, RunState
 from receiver.store import rows
 from receiver.store.database import Transaction
-from receiver.store.looks import ACTIVE
-from receiver.store.tables import DecisionRow, EntryRow, RunRow
+from receiver.store.tables import DecisionRow, RunRow
 
 TICK_LEASE = timedelta(seconds=25)
 """By when a running run's tick must have come to something; then the sweep has it looked at again."""
@@ -35,35 +34,6 @@ async def decided(transaction: Transaction, alerts: Sequence[Occurrence]) -> set
     about = or_(*(and_(DecisionRow.alert_id == one.id, DecisionRow.firing == one.firings) for one in alerts))
     found = await transaction.execute(select(DecisionRow.alert_id, DecisionRow.playbook).where(about))
     return {(row.alert_id, row.playbook) for row in found}
-
-
-async def acted_since(transaction: Transaction, playbook: str, lineage: str, since: datetime) -> tuple[datetime, ...]:
-    """List when runs of a playbook on a lineage began that took or intended an effect, oldest first."""
-    acted = exists().where(EntryRow.run_id == RunRow.id)
-    found = await transaction.execute(
-        select(RunRow.started_at)
-        .where(RunRow.playbook == playbook, RunRow.lineage == lineage, RunRow.started_at >= since, acted)
-        .order_by(RunRow.started_at)
-    )
-    return tuple(found.scalars())
-
-
-async def unfinished(transaction: Transaction, lineage: str) -> tuple[RunId, ...]:
-    """List the unfinished runs on a lineage, of any playbook."""
-    found = await transaction.execute(
-        select(RunRow.id).where(RunRow.lineage == lineage, RunRow.state.in_(ACTIVE)).order_by(RunRow.id)
-    )
-    return tuple(RunId(number) for number in found.scalars())
-
-
-async def superseding(transaction: Transaction, uid: str) -> str:
-    """Say which run of ours ended or replaced the workflow of a uid; empty when none did."""
-    acted = exists().where(EntryRow.run_id == RunRow.id)
-    found = await transaction.execute(
-        select(RunRow.id).where(RunRow.target["uid"].astext == uid, acted).order_by(RunRow.id.desc()).limit(1)
-    )
-    number = found.scalar()
-    return "" if number is None else f"run {number}"
 
 
 async def lineage_of(transaction: Transaction, uid: str) -> str:

@@ -91,6 +91,7 @@ def incident(row: Row) -> Incident:
         lineage=row.lineage,
         acknowledged_by=row.acknowledged_by,
         merged_into=row.merged_into,
+        part_of=row.part_of,
     )
 
 

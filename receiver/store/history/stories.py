@@ -1,16 +1,21 @@
 """The whole story of one incident, for whoever is to be told about it."""
 
+from typing import Final
+
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from receiver.model.errors import StoreError
 from receiver.model.finding import Finding
 from receiver.model.message import Story
+from receiver.model.timeline import Event, Kind
 from receiver.store.database import Transaction
 from receiver.store.history import decisions, incidents, messages, remediations
 from receiver.store.merging import family, within
-from receiver.store.rows import finding
-from receiver.store.tables import FindingRow
+from receiver.store.rows import event, finding
+from receiver.store.tables import EventRow, FindingRow
+
+_NOTES: Final = (Kind.BREAKER_OPENED.value, Kind.DEMOTED.value)
 
 
 async def story(tx: Transaction, incident_id: int) -> Story:
@@ -29,7 +34,18 @@ async def story(tx: Transaction, incident_id: int) -> Story:
         decisions=await decisions.of_incident(tx, incident_id),
         runs=await remediations.of_incident(tx, incident_id),
         messages=await messages.of_incident(tx, incident_id),
+        notes=await notes_of(tx, incident_id),
     )
+
+
+async def notes_of(tx: Transaction, incident_id: int) -> tuple[Event, ...]:
+    """Read what the runs of an incident made of their playbooks, oldest first."""
+    found = await tx.execute(
+        select(EventRow)
+        .where(within(EventRow.incident_id, await family(tx, incident_id)), EventRow.kind.in_(_NOTES))
+        .order_by(EventRow.at, EventRow.id)
+    )
+    return tuple(event(row) for row in found)
 
 
 async def findings_of(tx: Transaction, incident_id: int) -> tuple[Finding, ...]:

@@ -11,6 +11,7 @@ from receiver.model.document import Document
 from receiver.model.errors import NotFound, PreconditionFailed, WorkflowFinished
 from receiver.model.incident import Occurrence, Subject
 from receiver.model.remediation import Entry, EntryState, Mode, Run, RunId, RunState, Target
+from receiver.model.standing import Standing
 from receiver.model.workflow import Phase, Workflow
 from receiver.remediate.actions import BY_NAME, Performed
 from receiver.remediate.decision import compile_steps
@@ -79,7 +80,22 @@ def workflow(**changes: Any) -> Workflow:
 
 def guard_facts(**changes: Any) -> GuardFacts:
     fine = GuardFacts(
-        now=NOW, namespace_allowed=True, lineage="uid-etl", starts=(), unfinished_runs=(), superseded_by=""
+        now=NOW,
+        targets=1,
+        pauses=(),
+        missing="",
+        standing=Standing(playbook=PLAYBOOK.name),
+        failures=0,
+        namespace_allowed=True,
+        opt_in=False,
+        lineage="uid-etl",
+        acts=(),
+        unfinished_runs=(),
+        superseded_by="",
+        running=0,
+        spent=0,
+        touched=0,
+        workflows=10,
     )
     return replace(fine, **changes)
 

@@ -54,7 +54,7 @@ def test_a_dry_run_decides_everything_and_says_what_it_would_do() -> None:
 
     assert found.outcome is Outcome.SIMULATED
     assert "it would terminate workflow argo/etl; then wait until" in found.reason
-    assert len(found.checks) == 7
+    assert len(found.checks) == 16
 
 
 def test_a_proposal_asks_a_person_first() -> None:
@@ -70,7 +70,7 @@ def test_a_refused_guard_blocks_in_every_mode(mode: Mode) -> None:
 
     assert found.outcome is Outcome.BLOCKED
     assert found.reason.startswith("Guard superseded refused")
-    assert found.checks[-1].guard == "attempts"
+    assert found.checks[-1].guard == "blast_radius"
 
 
 @pytest.mark.parametrize("mode", list(Mode))
