@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from receiver.clients.alertmanager import AlertmanagerClient
+from receiver.clients.argo import ArgoServer
 from receiver.clients.kubernetes import Cluster
 from receiver.clients.outward import proxy_for
 from receiver.clients.pagerduty import PagerDutyClient
@@ -113,6 +114,20 @@ def connect_cluster(settings: Settings) -> Cluster | None:
             )
         return Cluster.connect(Path(wanted.kubeconfig), wanted.context, timeout=wanted.timeout)
     return Cluster.connect(None, None, timeout=wanted.timeout) if _IN_CLUSTER in os.environ else None
+
+
+def connect_argo(settings: Settings, cluster: Cluster | None) -> ArgoServer | None:
+    """Give Argo Server's client; None where no address is configured, or no cluster is there.
+
+    Raises:
+        SettingsError: The address, the token or the certificates cannot be used.
+    """
+    wanted = settings.argo
+    if wanted.server_url is None or cluster is None:
+        return None
+    token = wanted.secret
+    token.reveal()
+    return ArgoServer(wanted.server_url, token.reveal, cluster=cluster, timeout=wanted.timeout, ca_file=wanted.ca_file)
 
 
 def make_slack(settings: Settings) -> SlackClient | None:

@@ -5,7 +5,8 @@ one that is told to shut down ends as Argo ends it; one that is suspended waits.
 objects under the same rules as everybody else.
 
 What a workflow does is said by its annotation `sandbox/course`: one word for each attempt, the last one for all later
-ones. Since a resubmit copies annotations, `hang, succeed` is a workflow that hangs, and whose repetition goes well.
+ones. A retry is an attempt as well. Since a resubmit copies annotations, `hang, succeed` is a workflow that hangs, and
+whose repetition goes well.
 """
 
 import asyncio
@@ -106,6 +107,8 @@ class ArgoController:
             return
         if workflow["spec"].get("shutdown"):
             self._shut_down(workflow)
+        elif not phase and workflow.get("status", {}).get("nodes"):
+            self._write(workflow, workflow["status"] | {"phase": "Running"}, "Running")
         elif not phase:
             self._write(workflow, {"phase": "Pending", "startedAt": None, "finishedAt": None}, "Pending")
         elif workflow["spec"].get("suspend") or self._course(workflow) is Course.WAIT:
@@ -130,7 +133,7 @@ class ArgoController:
         step = next((one for one in steps if nodes.get(one.id, {}).get("phase") not in argo.FINISHED), None)
         if step is None:
             self._end(workflow, "Succeeded")
-        elif step.id not in nodes:
+        elif nodes.get(step.id, {}).get("phase", "Pending") == "Pending":
             self._start_step(workflow, step)
         elif step != steps[-1] or (course := self._course(workflow)) is Course.SUCCEED:
             self._end_step(workflow, step, "Succeeded")
@@ -204,7 +207,8 @@ class ArgoController:
         written = tuple(Course(word.strip()) for word in said.split(",") if word.strip())
         courses = self._rules.get((root["namespace"], root["name"])) or written or self._courses
         forgotten = argo.FROM in (root.get("labels") or {})
-        return courses[min(len(lineage) + forgotten, len(courses)) - 1]
+        attempts = len(lineage) + sum(map(argo.retries, lineage)) + forgotten
+        return courses[min(attempts, len(courses)) - 1]
 
     def _lineage(self, workflow: Json) -> Iterator[Json]:
         """Yield a workflow and all those that it repeats, as far back as they still exist."""

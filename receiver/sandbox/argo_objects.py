@@ -15,6 +15,9 @@ BELONGS_TO = "workflows.argoproj.io/workflow"
 POD_FINALIZER = "workflows.argoproj.io/status"
 ARTIFACT_FINALIZER = "workflows.argoproj.io/artifact-gc"
 
+RETRIES = "sandbox/retries"
+"""Annotation: uid, colon, number; Argo itself does not count."""
+
 FINISHED = frozenset({"Succeeded", "Failed", "Error", "Skipped", "Omitted"})
 
 _FNV_OFFSET, _FNV_PRIME = 0x811C9DC5, 0x01000193
@@ -39,12 +42,24 @@ class Step:
     @property
     def id(self) -> str:
         """The id of its node."""
-        return f"{self.workflow}-{_hash(self.path)}" if self.name else self.workflow
+        return node_id(self.workflow, self.path)
 
     @property
     def pod(self) -> str:
         """The name of its pod, in Argo's format v2."""
-        return f"{self.workflow}-{self.template}-{_hash(self.path)}" if self.name else self.workflow
+        return f"{self.workflow}-{self.template}-{digest(self.path)}" if self.name else self.workflow
+
+
+def node_id(workflow: str, path: str) -> str:
+    """Return the id of the node with this full name."""
+    return workflow if path == workflow else f"{workflow}-{digest(path)}"
+
+
+def retries(workflow: Json) -> int:
+    """Return how often a workflow was retried, as the stand-in of Argo Server notes it; a repetition begins anew."""
+    metadata = workflow["metadata"]
+    uid, _, number = (metadata.get("annotations") or {}).get(RETRIES, "").partition(":")
+    return int(number) if uid == metadata["uid"] else 0
 
 
 def steps(workflow: Json) -> list[Step]:
@@ -170,8 +185,8 @@ def _statuses(found: Json, state: Json) -> Iterator[Json]:
         }
 
 
-def _hash(text: str) -> int:
-    """FNV-1a with 32 bits, by which Argo names nodes and pods."""
+def digest(text: str) -> int:
+    """Return FNV-1a with 32 bits, by which Argo names nodes and pods."""
     value = _FNV_OFFSET
     for byte in text.encode():
         value = ((value ^ byte) * _FNV_PRIME) & 0xFFFFFFFF

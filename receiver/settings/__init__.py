@@ -22,6 +22,7 @@ from receiver.model.errors import DocumentError, SettingsError
 from receiver.model.incident import LabelNames
 from receiver.model.matcher import Matcher
 from receiver.model.remediation import Mode
+from receiver.settings.acting import Argo, HttpAction
 from receiver.settings.asking import Alertmanager, Watchdog
 from receiver.settings.part import Hidden, Part, Secret
 
@@ -111,13 +112,6 @@ class WorkflowLabels(Part, frozen=True):
     def names(self) -> LabelNames:
         """The same as the model's noun."""
         return LabelNames(cluster=self.cluster, namespace=self.namespace, workflow=self.workflow, agent=self.agent)
-
-
-class Argo(Part, frozen=True):
-    """Argo's own addresses."""
-
-    ui_url: str | None = None
-    """Base of Argo's web page, for links."""
 
 
 class Slack(Part, frozen=True):
@@ -228,6 +222,7 @@ class Settings(Part, frozen=True):
     kubernetes: Kubernetes = Kubernetes()
     workflow_labels: WorkflowLabels = WorkflowLabels()
     argo: Argo = Argo()
+    http_action: HttpAction = HttpAction()
     slack: Slack = Slack()
     pagerduty: PagerDuty = PagerDuty()
     routes: tuple[Route, ...] = (

@@ -52,7 +52,9 @@ class ApiServer:
         self.watches = Watches(self.storage, bookmarks_every=bookmarks_every)
         self.url = ""
         """Where it listens, without a slash at the end; empty until it is started."""
-        self._api = Api(self.registry, self.logs, self.watches, Doorkeeper(known), clock)
+        self.door = Doorkeeper(known)
+        """Who may come in; Argo Server's stand-in asks here too."""
+        self._api = Api(self.registry, self.logs, self.watches, self.door, clock)
         self._runner: web.AppRunner | None = None
         for name in ("default", "kube-system"):
             self.registry.create(NAMESPACE, "", {"metadata": {"name": name}})
