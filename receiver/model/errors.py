@@ -40,6 +40,19 @@ class PlaybookError(ReceiverError):
     """A playbook cannot be used as it is."""
 
 
+class ActionError(ReceiverError):
+    """An action of a playbook was refused, or failed, by something that has no errors of its own here.
+
+    Args:
+        message: What happened, to what, and what to do, without any secret.
+        retryable: Whether the same may work later. It may have taken effect: look before repeating it.
+    """
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
 class DeliveryError(ReceiverError):
     """A body is not an Alertmanager webhook message of version 4.
 

@@ -6,16 +6,17 @@ from typing import Any
 import structlog
 
 from receiver.clients.kubernetes import Cluster
-from receiver.model.errors import ClusterError, NotFound
+from receiver.model.errors import ActionError, ClusterError, NotFound
 from receiver.model.incident import Incident, Occurrence
 from receiver.model.remediation import Run, RunState
 from receiver.model.request import Kind as Wish, Request
 from receiver.model.timeline import Event, Kind
 from receiver.model.workflow import Workflow
 from receiver.pipeline.rooms import Rooms
-from receiver.remediate.actions import BY_NAME
-from receiver.remediate.attempt import after_failure
-from receiver.remediate.facts import Facts, Reference, Verdict, to_be_made, verb_at, watched
+from receiver.remediate.actions import Means, Performed, Turn, effect
+from receiver.remediate.attempt import UNDER_WAY_POLL, after_failure
+from receiver.remediate.facts import Facts, Reference, Verdict, verb_at, watched
+from receiver.remediate.language import parse_step
 from receiver.remediate.progress import advance
 from receiver.remediate.tick import Finished, Passed, Step, Wait
 from receiver.store import looks, requests, runs, timeline
@@ -57,7 +58,7 @@ async def _look(
 ) -> Facts:
     """Read the cluster as it is now, and what people said meanwhile."""
     workflow, error = await _read(rooms.cluster, watched(run))
-    made, made_error = await _read(rooms.cluster, to_be_made(run))
+    seen, unseen = await _seen(rooms, run)
     pods = None
     if rooms.cluster is not None and workflow is not None:
         try:
@@ -71,12 +72,27 @@ async def _look(
         alert=alert,
         incident=incident,
         workflow=workflow,
-        workflow_error=error or made_error,
+        workflow_error=error or unseen,
         pods=pods,
-        resubmitted=made,
+        seen=seen,
         verdicts=_verdicts(run, wishes),
         cancelled_by=cancelled.asked_by if cancelled else "",
     )
+
+
+async def _seen(rooms: Rooms, run: Run) -> tuple[object, str]:
+    """Let the present step look for what it may have done already: what it sees, and why it could not look."""
+    present = effect(verb_at(run, run.cursor))
+    if present is None:
+        return None, ""
+    try:
+        return await present.look(_means(rooms), run), ""
+    except (ClusterError, ActionError) as error:
+        return None, str(error)
+
+
+def _means(rooms: Rooms) -> Means:
+    return Means(cluster=rooms.cluster, alertmanagers=rooms.alertmanagers)
 
 
 async def _read(cluster: Cluster | None, reference: Reference | None) -> tuple[Workflow | None, str]:
@@ -115,11 +131,9 @@ async def _take(rooms: Rooms, run: Run, facts: Facts, step: Step) -> None:
         if not await runs.intend(transaction, run, attempt=step.attempt, action=step.action, at=at):
             return
         await timeline.add(transaction, _event(run, at, Kind.STEP_INTENDED, step.text, attempt=step.attempt))
-    if rooms.cluster is None:
-        raise ClusterError(_NO_CLUSTER)
     try:
-        done = await BY_NAME[step.action].perform(rooms.cluster, run, facts)
-    except ClusterError as error:
+        done = await _perform(rooms, run, facts)
+    except (ClusterError, ActionError) as error:
         at = rooms.now()
         async with rooms.database.transaction() as transaction:
             await runs.settle(transaction, run, attempt=step.attempt, at=at, error=str(error))
@@ -130,7 +144,33 @@ async def _take(rooms: Rooms, run: Run, facts: Facts, step: Step) -> None:
             case Finished() as finished:
                 await _finish(rooms, run, finished)
         return
+    if done.under_way:
+        await _begin(rooms, run, step, done)
+        return
     await _go_on(rooms, run, attempt=step.attempt, text=done.text, variables=done.vars, result=done.result)
+
+
+async def _begin(rooms: Rooms, run: Run, step: Step, done: Performed) -> None:
+    """Commit that an effect was begun which takes its time; the run stays at the step until it has ended."""
+    at = rooms.now()
+    async with rooms.database.transaction() as transaction:
+        await runs.settle(transaction, run, attempt=step.attempt, at=at, result=done.result)
+        await timeline.add(transaction, _event(run, at, Kind.STEP_DONE, done.text, result=dict(done.result)))
+    await _wait(rooms, run, Wait(until=at + UNDER_WAY_POLL, vars=done.vars, text=done.text))
+
+
+async def _perform(rooms: Rooms, run: Run, facts: Facts) -> Performed:
+    """Take the effect of the present step.
+
+    Raises:
+        ClusterError: It was refused, or no answer came.
+        ActionError: The same, or it is none that is known here.
+    """
+    verb, params = parse_step(run.steps[run.cursor])
+    present = effect(verb)
+    if present is None or run.target is None:
+        raise ActionError(f"{verb} has nothing to act on.")
+    return await present.perform(_means(rooms), Turn(run=run, target=run.target, facts=facts, params=params))
 
 
 async def _pass(rooms: Rooms, run: Run, passed: Passed) -> None:

@@ -5,28 +5,32 @@ nothing stops it before the step that brings it back.
 """
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from receiver.model.alert import AlertStatus
 from receiver.model.duration import format_duration
-from receiver.model.errors import ClusterBusy, ClusterError, Conflict, NotFound, PreconditionFailed, WorkflowFinished
-from receiver.model.remediation import Entry, Mode, Outcome, Run, Target
-from receiver.remediate.actions import BY_NAME
-from receiver.remediate.decision import say
+from receiver.model.errors import (
+    ActionError,
+    ClusterBusy,
+    ClusterError,
+    Conflict,
+    NotFound,
+    PreconditionFailed,
+    WorkflowFinished,
+)
+from receiver.model.remediation import Entry, Mode, Outcome, Run
+from receiver.remediate.actions import Effect, Failed, Params, Performed, Turn
+from receiver.remediate.course import has_acted, is_midway
 from receiver.remediate.expression import Expression, NotEvaluable, reading
 from receiver.remediate.facts import (
     Facts,
     Verdict,
     entries_at,
-    has_acted,
-    is_midway,
     is_the_one,
     lasting,
-    operation_of,
     values_of,
     verb_at,
 )
-from receiver.remediate.language import parse_step
 from receiver.remediate.tick import Finished, Passed, Step, Tick, Wait
 
 MOST_ATTEMPTS: Final = 5
@@ -36,26 +40,33 @@ BACKOFF: Final = timedelta(seconds=2)
 LONGEST_BACKOFF: Final = timedelta(seconds=30)
 SETTLE: Final = timedelta(seconds=30)
 """How long after an attempt without an answer its request may still arrive; three times the time limit of a request."""
+UNDER_WAY_POLL: Final = timedelta(seconds=10)
+"""How often an effect that takes its time is looked at."""
 UNREADABLE_LIMIT: Final = timedelta(minutes=15)
 """How long a run waits for a cluster that cannot be read: longer than an API server needs to be replaced."""
 
 
-def attempt(run: Run, facts: Facts) -> Tick:
-    """Decide about the present step, which has an effect."""
+def attempt(run: Run, facts: Facts, effect: Effect[Any], params: Params) -> Tick:
+    """Decide about the present step, which has an effect.
+
+    Args:
+        run: The run.
+        facts: What is known now; `seen` is what the effect's `look` returned.
+        effect: The action of the present step.
+        params: Its parameters.
+    """
     if run.mode is Mode.DRY_RUN:
         return finish(run, Outcome.SIMULATED, "Dry run: nothing is done.")
     if run.target is None:
-        return finish(run, Outcome.FAILED, "The run has no workflow to act on.")
+        return finish(run, Outcome.FAILED, "The run has nothing to act on.")
     if facts.workflow_error:
         return wait_for_cluster(run, facts, facts.workflow_error)
+    turn = Turn(run=run, target=run.target, facts=facts, params=params)
     entries = entries_at(run, run.cursor)
-    done = BY_NAME[verb_at(run, run.cursor)].recover(run, facts)
-    if done is not None:
-        return Passed(vars=done.vars, text=done.text, result=done.result, recovered=entries[-1] if entries else None)
-    return _refusal(run, facts, entries) or _step(run, run.target, facts.now, entries)
+    return _recovered(effect, turn, entries) or _refusal(effect, turn, entries) or _step(effect, turn, entries)
 
 
-def after_failure(run: Run, error: ClusterError, number: int, now: datetime) -> Wait | Finished:
+def after_failure(run: Run, error: ClusterError | ActionError, number: int, now: datetime) -> Wait | Finished:
     """Say what follows when an attempt at the present step failed.
 
     Args:
@@ -121,36 +132,66 @@ def still_fires(run: Run, facts: Facts) -> Finished | None:
     return finish(run, Outcome.SKIPPED, "The alert was resolved before anything was done, so nothing is done.")
 
 
-def _refusal(run: Run, facts: Facts, entries: list[Entry]) -> Finished | Wait | None:
+def _recovered(effect: Effect[Any], turn: Turn[Any], entries: list[Entry]) -> Tick | None:
+    """Say what follows where the effect is there already; None where it is not."""
+    match effect.recover(turn):
+        case Failed(text=text):
+            return finish(turn.run, Outcome.FAILED, text)
+        case Performed(under_way=True) as begun:
+            return _under_way(turn.run, turn.facts, begun)
+        case Performed() as done:
+            last = entries[-1] if entries else None
+            return Passed(vars=done.vars, text=done.text, result=done.result, recovered=last)
+    return None
+
+
+def _under_way(run: Run, facts: Facts, begun: Performed) -> Wait | Finished:
+    """Wait for the end of an effect that was begun; a person may stop the waiting, not the effect."""
+    if facts.cancelled_by and not is_midway(run):
+        text = f"{facts.cancelled_by} cancelled it. What was begun goes on: {begun.text}"
+        return finish(run, Outcome.CANCELLED, text)
+    return Wait(until=facts.now + UNDER_WAY_POLL, vars=begun.vars, text=begun.text)
+
+
+def _refusal(effect: Effect[Any], turn: Turn[Any], entries: list[Entry]) -> Finished | Wait | None:
     """Say what stands against the step; None when nothing does."""
-    end = _after_first(run, facts) if has_acted(run) else _before_first(run, facts)
+    run, facts = turn.run, turn.facts
+    end = _after_first(effect, turn) if has_acted(run) else _before_first(effect, turn)
     if end is None and len(entries) >= MOST_ATTEMPTS:
         last = entries[-1].error or "no answer came"
-        tried = f"{verb_at(run, run.cursor)} was tried {len(entries)} times in vain"
-        end = finish(run, Outcome.FAILED, f"{tried}; last: {last}")
+        end = finish(run, Outcome.FAILED, f"{effect.name} was tried {len(entries)} times in vain; last: {last}")
+    if end is None and entries and not effect.repeatable:
+        end = _unrepeatable(run, effect, entries[-1])
     return _settled(run, facts, entries[-1], end) if isinstance(end, Finished) and entries else end
 
 
-def _before_first(run: Run, facts: Facts) -> Finished | Wait | None:
-    verb = BY_NAME[verb_at(run, run.cursor)]
+def _before_first(effect: Effect[Any], turn: Turn[Any]) -> Finished | Wait | None:
+    run, facts = turn.run, turn.facts
     if facts.cancelled_by:
         return finish(run, Outcome.CANCELLED, f"{facts.cancelled_by} cancelled it before anything was done.")
     disapproved = _disapproved(run, facts)
     if disapproved is not None:
         return disapproved
-    reason = verb.moot(run, facts) or verb.preconditions(run, facts)
+    reason = effect.moot(turn) or effect.refusal(turn)
     if reason:
         return finish(run, Outcome.SKIPPED, f"Nothing was done: {reason}.")
     return still_fires(run, facts) or _confirmed(run, facts)
 
 
-def _after_first(run: Run, facts: Facts) -> Finished | None:
-    verb = BY_NAME[verb_at(run, run.cursor)]
-    moot = verb.moot(run, facts)
+def _after_first(effect: Effect[Any], turn: Turn[Any]) -> Finished | None:
+    moot = effect.moot(turn)
     if moot:
-        return finish(run, Outcome.SKIPPED, f"Nothing more was done: {moot}.")
-    refusal = verb.preconditions(run, facts)
-    return finish(run, Outcome.FAILED, f"{verb.name} must not be done: {refusal}.") if refusal else None
+        return finish(turn.run, Outcome.SKIPPED, f"Nothing more was done: {moot}.")
+    refusal = effect.refusal(turn)
+    return finish(turn.run, Outcome.FAILED, f"{effect.name} must not be done: {refusal}.") if refusal else None
+
+
+def _unrepeatable(run: Run, effect: Effect[Any], last: Entry) -> Finished:
+    text = (
+        f"{effect.name} was asked for, and whether it was done cannot be seen ({last.error or 'no answer came'}). "
+        "Asking again could do it twice: look at the workflow, then decide."
+    )
+    return Finished(outcome=Outcome.FAILED, text=text, must_page=True, vars=lasting(run.vars))
 
 
 def _disapproved(run: Run, facts: Facts) -> Finished | None:
@@ -195,18 +236,18 @@ def _unknown(run: Run) -> Finished:
     return Finished(outcome=Outcome.FAILED, text=text, must_page=True, vars=lasting(run.vars))
 
 
-def _step(run: Run, target: Target, now: datetime, entries: list[Entry]) -> Step | Wait:
+def _step(effect: Effect[Any], turn: Turn[Any], entries: list[Entry]) -> Step | Wait:
+    run, target = turn.run, turn.target
     if entries:
         last = entries[-1]
         due_at = (last.finished_at or last.started_at) + backoff(last.attempt)
-        if now < due_at:
+        if turn.facts.now < due_at:
             return Wait(until=due_at, vars=lasting(run.vars), text="A pause before the next attempt.")
-    _, action = parse_step(run.steps[run.cursor])
     return Step(
         cursor=run.cursor,
-        action=verb_at(run, run.cursor),
+        action=effect.name,
         params=run.steps[run.cursor].get("params", {}),
         attempt=entries[-1].attempt + 1 if entries else 1,
-        operation=operation_of(run, target),
-        text=f"It is going to {say(action, f'{target.namespace}/{target.name}')}.",
+        operation=turn.operation,
+        text=f"It is going to {effect.say(turn.params, f'{target.namespace}/{target.name}')}.",
     )

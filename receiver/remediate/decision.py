@@ -8,24 +8,15 @@ from typing import Any
 import msgspec
 
 from receiver.model.alert import AlertStatus
-from receiver.model.duration import Duration, format_duration
+from receiver.model.duration import Duration
 from receiver.model.incident import Incident, Occurrence
 from receiver.model.matcher import all_match
 from receiver.model.remediation import Check, Decision, Mode, Outcome, Target
 from receiver.model.workflow import Pod, Workflow
+from receiver.remediate.actions.approve import Approve
 from receiver.remediate.expression import Expression, NotEvaluable, reading
 from receiver.remediate.guards import GuardFacts, check
-from receiver.remediate.language import (
-    Action,
-    Approval,
-    Approve,
-    Playbook,
-    Resubmit,
-    Terminate,
-    Verify,
-    WaitUntil,
-    written_as,
-)
+from receiver.remediate.language import Approval, Playbook, StepForm, written_as
 from receiver.remediate.vocabulary import Values, observe
 
 APPROVAL_TIMEOUT = Duration(hours=1)
@@ -91,25 +82,16 @@ def compile_steps(playbook: Playbook, mode: Mode) -> tuple[dict[str, Any], ...]:
 
     Each is `{"action": verb, "params": {...}}`; `propose` and a required approval put an `approve` in front.
     """
-    steps = [_compiled(step.verb, step.action) for step in playbook.steps]
-    if mode is Mode.PROPOSE or playbook.approval is Approval.REQUIRED:
-        steps.insert(0, _compiled("approve", Approve(timeout=APPROVAL_TIMEOUT)))
-    return tuple(steps)
+    return tuple(
+        {"action": step.verb, "params": msgspec.to_builtins(step.params, enc_hook=written_as)}
+        for step in _to_take(playbook, mode)
+    )
 
 
-def say(action: Action, target: str) -> str:
-    """Say in words what a step does."""
-    match action:
-        case Terminate():
-            return f"terminate workflow {target}"
-        case Resubmit():
-            return f"resubmit {target} as a new run"
-        case WaitUntil(until=until, timeout=timeout):
-            return f"wait until {until.shown}, at most {format_duration(timeout)}"
-        case Verify(that=that, hold=hold, within=within):
-            return f"check that {that.shown} for {format_duration(hold)}, within {format_duration(within)}"
-        case Approve(timeout=timeout):
-            return f"wait for a person's approval, at most {format_duration(timeout)}"
+def _to_take(playbook: Playbook, mode: Mode) -> tuple[StepForm, ...]:
+    asking = mode is Mode.PROPOSE or playbook.approval is Approval.REQUIRED
+    first = StepForm(verb="approve", params=Approve(timeout=APPROVAL_TIMEOUT))
+    return (first, *playbook.steps) if asking else playbook.steps
 
 
 def _draft(playbook: Playbook, alert: Occurrence, workflow: Workflow | None, facts: GuardFacts) -> Decision:
@@ -136,10 +118,7 @@ def _draft(playbook: Playbook, alert: Occurrence, workflow: Workflow | None, fac
 
 def _would(playbook: Playbook, target: Target | None) -> tuple[str, ...]:
     named = f"{target.namespace}/{target.name}" if target else "(none found)"
-    steps = [step.action for step in playbook.steps]
-    if playbook.mode is Mode.PROPOSE or playbook.approval is Approval.REQUIRED:
-        steps.insert(0, Approve(timeout=APPROVAL_TIMEOUT))
-    return tuple(say(step, named) for step in steps)
+    return tuple(step.action.say(step.params, named) for step in _to_take(playbook, playbook.mode))
 
 
 def _confirm(confirm: Expression, values: Values) -> tuple[Check, Outcome | None]:
@@ -162,7 +141,3 @@ def _ahead(draft: Decision) -> Decision:
         return replace(draft, outcome=Outcome.SIMULATED, reason=reason)
     reason = f"All guards agree and it is confirmed: {'; then '.join(draft.would)}."
     return replace(draft, reason=reason)
-
-
-def _compiled(verb: str, action: Action) -> dict[str, Any]:
-    return {"action": verb, "params": msgspec.to_builtins(action, enc_hook=written_as)}

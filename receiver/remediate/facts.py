@@ -5,17 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from receiver.clients.kubernetes import resubmit_name
 from receiver.model.incident import Incident, Occurrence
 from receiver.model.remediation import Entry, Run, Target
 from receiver.model.workflow import Pod, Workflow
 from receiver.remediate.vocabulary import Values, observe
-
-EFFECTS: Final = frozenset({"workflow.terminate", "workflow.resubmit"})
-"""The verbs that change the cluster."""
-
-COMPENSATION: Final[Mapping[str, str]] = {"workflow.terminate": "workflow.resubmit"}
-"""Effects that must not be the last, each with the verb that makes it good."""
 
 PASSING: Final = ("held_since", "unreadable_since")
 """Variables of a run that belong to one step and end with it."""
@@ -60,9 +53,10 @@ class Facts:
         alert: The occurrence that the run answers to, as it is now.
         incident: Its incident.
         workflow: What `watched` names; None when there is none, or it could not be read.
-        workflow_error: Why that, or what `to_be_made` names, could not be read; empty when it could, or is not there.
+        workflow_error: Why that, or what the present step looks for, could not be read; empty when it could, or is not
+            there.
         pods: Pods of `workflow`; None when they could not be read.
-        resubmitted: What `to_be_made` names, where it names one and that exists already.
+        seen: What the `look` of the present step's action returned.
         verdicts: All answers to approvals of this run.
         cancelled_by: Who asked to stop it; empty when nobody did.
     """
@@ -74,7 +68,7 @@ class Facts:
     workflow: Workflow | None = None
     workflow_error: str = ""
     pods: Sequence[Pod] | None = None
-    resubmitted: Workflow | None = None
+    seen: object = None
     verdicts: Sequence[Verdict] = ()
     cancelled_by: str = ""
 
@@ -86,14 +80,6 @@ def watched(run: Run) -> Reference | None:
         return Reference(namespace=str(found["namespace"]), name=str(found["name"]), uid=str(found["uid"]))
     target = run.target
     return None if target is None else Reference(namespace=target.namespace, name=target.name, uid=target.uid)
-
-
-def to_be_made(run: Run) -> Reference | None:
-    """Name the workflow that the present step creates, so that it is looked for before; None where it creates none."""
-    if run.target is None or verb_at(run, run.cursor) != "workflow.resubmit":
-        return None
-    name = resubmit_name(run.target.name, operation_of(run, run.target))
-    return Reference(namespace=run.target.namespace, name=name)
 
 
 def operation_of(run: Run, target: Target) -> str:
@@ -115,17 +101,6 @@ def verb_at(run: Run, cursor: int) -> str:
 def entries_at(run: Run, cursor: int) -> list[Entry]:
     """List the attempts at one step, oldest first."""
     return [entry for entry in run.journal if entry.cursor == cursor]
-
-
-def has_acted(run: Run) -> bool:
-    """Answer whether a step with an effect was passed."""
-    return any(verb_at(run, cursor) in EFFECTS for cursor in range(run.cursor))
-
-
-def is_midway(run: Run) -> bool:
-    """Answer whether the run has ended something that a step still ahead makes good: now nothing may stop it."""
-    ahead = {verb_at(run, cursor) for cursor in range(run.cursor, len(run.steps))}
-    return any(COMPENSATION.get(verb_at(run, cursor)) in ahead for cursor in range(run.cursor))
 
 
 def lasting(variables: Mapping[str, Any]) -> dict[str, Any]:

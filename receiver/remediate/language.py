@@ -6,7 +6,9 @@ it, so that what was read in dry run is what goes live.
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from typing import Annotated, Any, Final, Self
 
@@ -17,10 +19,11 @@ from receiver.model.duration import Duration, format_duration
 from receiver.model.errors import PlaybookError
 from receiver.model.matcher import Matcher
 from receiver.model.remediation import Mode
+from receiver.remediate.actions import Action, Effect, Params, known
 from receiver.remediate.expression import Expression
-from receiver.remediate.limits import SCHEMAS, Guards
+from receiver.remediate.limits import Guards
 
-_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 class PlaybookName(str):
@@ -30,7 +33,7 @@ class PlaybookName(str):
 
     def __new__(cls, text: str) -> Self:
         """Check the text first."""
-        if _NAME.fullmatch(text) is None:
+        if NAME.fullmatch(text) is None:
             raise ValueError(f"{text!r} is not a playbook's name: up to 63 of a-z, 0-9 and inner hyphens")
         return super().__new__(cls, text)
 
@@ -62,76 +65,26 @@ class OnFailure(_Part, frozen=True, kw_only=True):
     """Whether people are told by every route. A restart that could not be completed is told in any case."""
 
 
-class Terminate(_Part, frozen=True, kw_only=True):
-    """End the workflow at once, without its exit handlers. Takes no parameters."""
-
-
-class Resubmit(_Part, frozen=True, kw_only=True):
-    """Run the workflow that was ended anew, from its beginning. Takes no parameters."""
-
-
-class WaitUntil(_Part, frozen=True, kw_only=True):
-    """Wait until a condition is true."""
-
-    until: Expression
-    timeout: Duration
-
-
-class Verify(_Part, frozen=True, kw_only=True):
-    """Check that it helped: a condition that must be true without a break for `hold`."""
-
-    that: Expression
-    hold: Duration = msgspec.field(default_factory=Duration)
-    """Choose it longer than any limit on `workflow.idle` in `that`: otherwise the check cannot fail in time."""
-    within: Duration
-
-
-class Approve(_Part, frozen=True, kw_only=True):
-    """Ask a person, and go on only when one agrees."""
-
-    timeout: Duration
-
-
-Action = Terminate | Resubmit | WaitUntil | Verify | Approve
-
-ACTIONS: Final[Mapping[str, type[Action]]] = {
-    "workflow.terminate": Terminate,
-    "workflow.resubmit": Resubmit,
-    "wait": WaitUntil,
-    "verify": Verify,
-    "approve": Approve,
-}
-"""Every verb of the language with the parameters that it takes."""
-
-
-class StepForm(_Part, frozen=True, kw_only=True, omit_defaults=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepForm:
     """One step: exactly one verb with its parameters."""
 
-    terminate: Terminate | msgspec.UnsetType = msgspec.field(name="workflow.terminate", default=msgspec.UNSET)
-    resubmit: Resubmit | msgspec.UnsetType = msgspec.field(name="workflow.resubmit", default=msgspec.UNSET)
-    wait: WaitUntil | msgspec.UnsetType = msgspec.UNSET
-    verify: Verify | msgspec.UnsetType = msgspec.UNSET
-    approve: Approve | msgspec.UnsetType = msgspec.UNSET
+    verb: str
+    params: Params
 
     @property
-    def action(self) -> Action:
-        """The one verb that is given."""
-        return next(iter(self.given.values()))
+    def action(self) -> Action[Any]:
+        """What the verb means."""
+        return known()[self.verb]
 
     @property
-    def verb(self) -> str:
-        """Its name in the language."""
-        return next(iter(self.given))
-
-    @property
-    def given(self) -> dict[str, Action]:
-        """All verbs that are given, by name; a valid step has one."""
-        values = ((field.encode_name, getattr(self, field.name)) for field in msgspec.structs.fields(type(self)))
-        return {verb: value for verb, value in values if value is not msgspec.UNSET}
+    def written(self) -> dict[str, Params]:
+        """The step as a document has it."""
+        return {self.verb: self.params}
 
 
-class Written(_Part, frozen=True, kw_only=True):
-    """The keys that a person may write."""
+class Keys(_Part, frozen=True, kw_only=True):
+    """The keys that a person may write, but for the steps."""
 
     name: PlaybookName
     mode: Mode = Mode.DRY_RUN
@@ -142,21 +95,28 @@ class Written(_Part, frozen=True, kw_only=True):
     """What must be true of the live workflow just before the first effect."""
     guards: Guards = msgspec.field(default_factory=Guards)
     approval: Approval = Approval.NONE
-    steps: Annotated[tuple[StepForm, ...], msgspec.Meta(min_length=1)]
     hold_notifications: Duration = msgspec.field(default_factory=Duration)
     """How long people are left asleep while it tries, at most; only a live run holds."""
     on_failure: OnFailure = OnFailure()
 
 
-class Playbook(Written, frozen=True, kw_only=True):
+class Written(Keys, frozen=True, kw_only=True):
+    """All keys, with the steps as they were read."""
+
+    steps: Annotated[tuple[dict[str, Any], ...], msgspec.Meta(min_length=1)]
+
+
+class Playbook(Keys, frozen=True, kw_only=True):
     """A playbook that was checked.
 
     Attributes:
+        steps: In the order in which they are taken.
         version: 12 hex digits over its content without the mode.
         text: What was written, as it was read.
         file: Where it was read from, for messages.
     """
 
+    steps: tuple[StepForm, ...]
     version: str
     text: str
     file: str
@@ -168,18 +128,18 @@ def load(document: Document) -> Playbook:
     Raises:
         DocumentError: It is not one, with the line and, for an unknown key or verb, the nearest right name.
     """
-    _check_parameters(document)
     written = document.decode(Written)
-    for index, step in enumerate(written.steps):
-        _check_step(document, step, ("steps", index))
-    _check_order(document, written.steps)
-    fields = {name: getattr(written, name) for name in Written.__struct_fields__}
-    return Playbook(**fields, version=_version_of(written), text=document.text, file=document.file)
+    steps = tuple(_read_step(document, step, ("steps", index)) for index, step in enumerate(written.steps))
+    _check_order(document, steps)
+    keys = {name: getattr(written, name) for name in Keys.__struct_fields__}
+    return Playbook(**keys, steps=steps, version=_version_of(keys, steps), text=document.text, file=document.file)
 
 
-def _version_of(written: Written) -> str:
+def _version_of(keys: Mapping[str, Any], steps: Sequence[StepForm]) -> str:
     """Name the content of a playbook, independent of its mode, its layout and the order of its keys."""
-    content = msgspec.structs.replace(written, mode=Mode.DRY_RUN)
+    content = {name: value for name, value in keys.items() if name != "mode"} | {
+        "steps": [step.written for step in steps]
+    }
     text = msgspec.json.encode(content, enc_hook=written_as, order="sorted")
     return hashlib.sha256(text).hexdigest()[:12]
 
@@ -202,15 +162,8 @@ def warnings(playbook: Playbook) -> list[str]:
     return list(_warnings(playbook))
 
 
-def json_schema() -> dict[str, Any]:
-    """Describe the language as JSON Schema, for editors and for the documentation."""
-    schema = msgspec.json.schema(Written, schema_hook=_schema_of)
-    schema["$defs"]["StepForm"] |= {"minProperties": 1, "maxProperties": 1}
-    return schema
-
-
 def written_as(value: object) -> str:
-    """Write a duration, a matcher or a condition as a document has it; for JSON encoders.
+    """Write a duration, a matcher or a condition as a document has it; for encoders.
 
     Raises:
         TypeError: It is of another type.
@@ -222,60 +175,67 @@ def written_as(value: object) -> str:
     raise TypeError(f"{type(value).__name__} is no part of a playbook")
 
 
-def parse_step(compiled: Mapping[str, Any]) -> tuple[str, Action]:
+def parse_step(compiled: Mapping[str, Any]) -> tuple[str, Params]:
     """Read back one step of a run as `compile_steps` left it.
 
     Raises:
         DocumentError: It was written by another version of the language.
     """
-    verb = str(compiled.get("action"))
-    if verb not in ACTIONS:
-        raise _STORED.error(f"the run has a step {verb!r} that this version does not know{nearest(verb, ACTIONS)}", ())
-    return verb, decode(_STORED, compiled.get("params", {}), ACTIONS[verb])
+    verb, actions = str(compiled.get("action")), known()
+    if verb not in actions:
+        raise _STORED.error(f"the run has a step {verb!r} that this version does not know{nearest(verb, actions)}", ())
+    return verb, decode(_STORED, compiled.get("params", {}), actions[verb].params)
 
 
+_RESTART: Final = "workflow.resubmit"
 _STORED: Final = Document("", file="stored step")
 
 
-def _check_parameters(document: Document) -> None:
-    """Decode the parameters of each step at their own place first: a verb with a dot has no path of its own there."""
-    value = document.value
-    steps = value.get("steps") if isinstance(value, Mapping) else None
-    for index, step in enumerate(steps if isinstance(steps, list) else ()):
-        for verb, params in step.items() if isinstance(step, Mapping) else ():
-            if verb in ACTIONS:
-                decode(document, params, ACTIONS[verb], at=("steps", index, verb))
-
-
-def _check_step(document: Document, step: StepForm, at: Path) -> None:
-    given = step.given
-    if len(given) != 1:
-        found = f"found {' and '.join(given)}" if given else f"found none; known are {', '.join(ACTIONS)}"
+def _read_step(document: Document, step: Mapping[str, Any], at: Path) -> StepForm:
+    """Read one step, its parameters at their own place: a verb with a dot has no path of its own."""
+    actions = known()
+    for verb in step:
+        if verb not in actions:
+            raise document.error(f"unknown key {verb!r}{nearest(verb, actions)}", (*at, verb))
+    if len(step) != 1:
+        found = f"found {' and '.join(step)}" if step else f"found none; known are {', '.join(actions)}"
         raise document.error(f"a step has exactly one verb, {found}", at)
-    match step.action:
-        case WaitUntil(timeout=limit) | Approve(timeout=limit) if not limit:
-            raise document.error("timeout is 0, so it could only time out", (*at, step.verb, "timeout"))
-        case Verify(hold=hold, within=within) if hold >= within:
-            reason = f"hold ({format_duration(hold)}) is not shorter than within ({format_duration(within)})"
-            raise document.error(f"{reason}, so it could only fail", (*at, step.verb))
+    ((verb, given),) = step.items()
+    params = decode(document, given, actions[verb].params, at=(*at, verb))
+    complaint = actions[verb].complain(params)
+    if complaint is not None:
+        place = (*at, verb, complaint.key) if complaint.key else (*at, verb)
+        raise document.error(complaint.reason, place)
+    return StepForm(verb=verb, params=params)
 
 
 def _check_order(document: Document, steps: Sequence[StepForm]) -> None:
     """Refuse what would leave a workflow ended: between its end and its new beginning nothing may stop the run."""
     verbs = [step.verb for step in steps]
-    for verb in ("workflow.terminate", "workflow.resubmit"):
-        if verbs.count(verb) > 1:
-            second = verbs.index(verb, verbs.index(verb) + 1)
-            raise document.error(f"{verb} stands twice; one run ends and restarts one workflow once", ("steps", second))
-    if "workflow.resubmit" not in verbs:
-        return
-    restart = verbs.index("workflow.resubmit")
-    if "workflow.terminate" not in verbs[:restart]:
-        reason = "workflow.resubmit without workflow.terminate before it: only what this run ended is restarted"
-        raise document.error(reason, ("steps", restart))
-    for index in range(verbs.index("workflow.terminate") + 1, restart):
-        if verbs[index] != "wait":
-            reason = f"{verbs[index]} between workflow.terminate and workflow.resubmit could leave the workflow ended"
+    restoring = {step.verb: step.action.made_good_by for step in steps if isinstance(step.action, Effect)}
+    for restore in {_RESTART, *filter(None, restoring.values())}:
+        ending = {verb for verb, by in restoring.items() if by == restore}
+        for verb in sorted({*ending, restore}):
+            if verbs.count(verb) > 1:
+                second = verbs.index(verb, verbs.index(verb) + 1)
+                reason = f"{verb} stands twice; one run ends and restarts one workflow once"
+                raise document.error(reason, ("steps", second))
+        if restore in verbs:
+            _check_restart(document, verbs, ending, restore)
+
+
+def _check_restart(document: Document, verbs: Sequence[str], ending: Container[str], restore: str) -> None:
+    last = verbs.index(restore)
+    first = next((index for index in range(last) if verbs[index] in ending), None)
+    if first is None:
+        enders = " or ".join(
+            name for name, one in known().items() if isinstance(one, Effect) and one.made_good_by == restore
+        )
+        reason = f"{restore} without {enders} before it: only what this run ended is restarted"
+        raise document.error(reason, ("steps", last))
+    for index in range(first + 1, last):
+        if verbs[index] != "wait" and verbs[index] not in ending:
+            reason = f"{verbs[index]} between {verbs[first]} and {restore} could leave the workflow ended"
             raise document.error(f"{reason}; only wait may stand there", ("steps", index))
 
 
@@ -288,19 +248,16 @@ def _warnings(playbook: Playbook) -> Iterator[str]:
             "so people may be told of what is about to be healed"
         )
     verbs = [step.verb for step in playbook.steps]
-    if "workflow.terminate" in verbs and "workflow.resubmit" not in verbs:
-        yield f"{playbook.file}: workflow.terminate without workflow.resubmit ends the workflow for good"
-    if "workflow.terminate" in verbs and "verify" not in verbs:
+    effects = [step.action for step in playbook.steps if isinstance(step.action, Effect)]
+    for effect in effects:
+        if effect.made_good_by and effect.made_good_by not in verbs:
+            yield f"{playbook.file}: {effect.name} without {effect.made_good_by} ends the workflow for good"
+    if effects and "verify" not in verbs:
         yield f"{playbook.file}: without a verify step it succeeds whether or not it helped"
 
 
-def _longest(trigger: Trigger, steps: Iterable[StepForm]) -> Duration:
-    total: Any = trigger.for_
-    for step in steps:
-        match step.action:
-            case WaitUntil(timeout=limit) | Verify(within=limit):
-                total += limit
-    return Duration(seconds=total.total_seconds())
+def _longest(trigger: Trigger, steps: Iterable[StepForm]) -> timedelta:
+    return sum((step.action.longest(step.params) for step in steps), timedelta(0)) + trigger.for_
 
 
 def _exactly(length: Duration) -> str:
@@ -312,17 +269,3 @@ def _exactly(length: Duration) -> str:
         if count:
             parts.append(f"{count}{unit}")
     return "".join(parts) or "0s"
-
-
-def _schema_of(kind: type) -> dict[str, Any]:
-    if kind is PlaybookName:
-        return {"type": "string", "pattern": f"^{_NAME.pattern}$"}
-    if kind in SCHEMAS:
-        return dict(SCHEMAS[kind])
-    if kind is Duration:
-        return {"type": "string", "description": "A duration such as 30s, 5m, 1h30m or 7d."}
-    if kind is Matcher:
-        return {"type": "string", "description": 'A matcher such as severity="critical".'}
-    if kind is Expression:
-        return {"type": "string", "description": "A condition in CEL."}
-    raise TypeError(f"{kind.__name__} has no JSON Schema")

@@ -6,10 +6,15 @@ from typing import Final
 from receiver.model.duration import format_duration
 from receiver.model.errors import DocumentError
 from receiver.model.remediation import Outcome, Run
+from receiver.remediate.actions import Params, effect
+from receiver.remediate.actions.approve import Approve
+from receiver.remediate.actions.verify import Verify
+from receiver.remediate.actions.wait import WaitUntil
 from receiver.remediate.attempt import approval_of, attempt, finish, still_fires, wait_for_cluster
+from receiver.remediate.course import has_acted, is_midway
 from receiver.remediate.expression import Expression, NotEvaluable, reading
-from receiver.remediate.facts import KEPT, Facts, has_acted, is_midway, is_the_one, lasting, values_of, watched
-from receiver.remediate.language import Approve, Resubmit, Terminate, Verify, WaitUntil, parse_step
+from receiver.remediate.facts import KEPT, Facts, is_the_one, lasting, values_of, watched
+from receiver.remediate.language import parse_step
 from receiver.remediate.tick import Finished, Passed, Tick, Wait
 
 SHORTEST_POLL: Final = timedelta(seconds=1)
@@ -23,7 +28,8 @@ def advance(run: Run, facts: Facts) -> Tick:
 
     Args:
         run: The run with its journal. An entry without a result at the present step may have taken effect.
-        facts: What is known now; `watched` and `to_be_made` name the workflows that it must hold.
+        facts: What is known now; `watched` names the workflow that it must hold, and the action's
+            `look` gives `seen`.
 
     Returns:
         `Step`: write it down, perform it, then ask `after_failure` or go on with the next step. `Wait`: look again.
@@ -32,24 +38,26 @@ def advance(run: Run, facts: Facts) -> Tick:
     if run.cursor >= len(run.steps):
         return finish(run, Outcome.SUCCEEDED, "All steps were taken.")
     try:
-        _, action = parse_step(run.steps[run.cursor])
+        verb, params = parse_step(run.steps[run.cursor])
     except DocumentError as error:
         return finish(run, Outcome.FAILED, f"Its next step cannot be read: {error}")
-    if isinstance(action, Terminate | Resubmit):
-        return attempt(run, facts)
+    changing = effect(verb)
+    if changing is not None:
+        return attempt(run, facts, changing, params)
     if facts.cancelled_by and not is_midway(run):
         return _cancelled(run, facts)
-    return _watch(run, facts, action)
+    return _watch(run, facts, params)
 
 
-def _watch(run: Run, facts: Facts, action: Approve | WaitUntil | Verify) -> Tick:
-    match action:
+def _watch(run: Run, facts: Facts, params: Params) -> Tick:
+    match params:
         case Approve():
-            return _approve(run, facts, action)
+            return _approve(run, facts, params)
         case WaitUntil():
-            return _wait(run, facts, action)
+            return _wait(run, facts, params)
         case Verify():
-            return _verify(run, facts, action)
+            return _verify(run, facts, params)
+    return finish(run, Outcome.FAILED, f"Nothing here can carry out a {type(params).__name__}.")
 
 
 def _cancelled(run: Run, facts: Facts) -> Finished:

@@ -1,17 +1,36 @@
-"""The verbs that change a cluster, one module each: what must be so before, whether it happened, how it is done.
+"""The actions of the playbook language, one module each: what they take, what they need, how they are done.
 
-A verb never decides whether it is its turn, keeps no record and does not try again: `progress` decides, the pipeline
-keeps the record, and a verb is performed only for a step that was written down. Verbs that change nothing (`wait`,
-`verify`, `approve`) have no module here; they are decided where the run is.
+An action never decides whether it is its turn, keeps no record and does not try again: `progress` decides, the
+pipeline keeps the record, and an effect is taken only for a step that was written down. Those that change nothing
+(`wait`, `verify`, `approve`) say here what they take; they are decided where the run is.
+
+`action` is the contract, also for other packages; `means` is what an action may work with; `registry` knows them all.
 """
 
-from receiver.remediate.actions.verb import Performed, Verb
-from receiver.remediate.actions.workflow_resubmit import WorkflowResubmit
-from receiver.remediate.actions.workflow_terminate import WorkflowTerminate
+from receiver.remediate.actions.action import (
+    Action,
+    Complaint,
+    Effect,
+    Failed,
+    Grant,
+    Params,
+    Performed,
+    Turn,
+)
+from receiver.remediate.actions.means import Means, Need
+from receiver.remediate.actions.registry import effect, known
 
-VERBS: tuple[Verb, ...] = (WorkflowTerminate(), WorkflowResubmit())
-"""Every verb with an effect."""
-
-BY_NAME = {verb.name: verb for verb in VERBS}
-
-__all__ = ["BY_NAME", "VERBS", "Performed", "Verb"]
+__all__ = [
+    "Action",
+    "Complaint",
+    "Effect",
+    "Failed",
+    "Grant",
+    "Means",
+    "Need",
+    "Params",
+    "Performed",
+    "Turn",
+    "effect",
+    "known",
+]

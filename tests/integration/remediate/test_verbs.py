@@ -13,12 +13,13 @@ from receiver.clients.kubernetes import Cluster
 from receiver.model.errors import NotFound
 from receiver.model.remediation import Run, Target
 from receiver.model.workflow import Workflow
-from receiver.remediate.actions import VERBS
-from receiver.remediate.facts import Facts, to_be_made
+from receiver.remediate.actions import Means, Turn
+from receiver.remediate.actions.workflow_resubmit import WorkflowResubmit
+from receiver.remediate.actions.workflow_terminate import WorkflowTerminate
 from receiver.sandbox.kubernetes import ApiServer
-from tests.unit.remediate.scenes import facts, run
+from tests.unit.remediate.scenes import facts, run, turn
 
-TERMINATE, RESUBMIT = VERBS
+TERMINATE, RESUBMIT = WorkflowTerminate(), WorkflowResubmit()
 NAMESPACE: dict[str, Any] = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argo"}}
 STUCK: dict[str, Any] = {
     "apiVersion": "argoproj.io/v1alpha1",
@@ -55,13 +56,9 @@ async def read(cluster: Cluster, name: str) -> Workflow | None:
         return None
 
 
-async def seen(cluster: Cluster, found: Run) -> Facts:
-    made = to_be_made(found)
-    return facts(
-        now=datetime.now(UTC),
-        workflow=await read(cluster, "etl"),
-        resubmitted=await read(cluster, made.name) if made else None,
-    )
+async def seen(cluster: Cluster, found: Run) -> Turn[Any]:
+    made = await RESUBMIT.look(Means(cluster=cluster), found) if found.cursor == 2 else None
+    return turn(found, facts(now=datetime.now(UTC), workflow=await read(cluster, "etl"), seen=made))
 
 
 def delete(server: ApiServer, name: str) -> None:
@@ -79,11 +76,11 @@ def about(workflow: Workflow) -> Run:
 
 async def test_what_a_verb_did_is_recognised_afterwards_and_repeating_it_does_nothing_more(cluster: Cluster) -> None:
     begun = about(await cluster.get_workflow("argo", "etl"))
-    before = TERMINATE.recover(begun, await seen(cluster, begun))
+    before = TERMINATE.recover(await seen(cluster, begun))
 
-    first = await TERMINATE.perform(cluster, begun, await seen(cluster, begun))
-    again = await TERMINATE.perform(cluster, begun, await seen(cluster, begun))
-    recovered = TERMINATE.recover(begun, await seen(cluster, begun))
+    first = await TERMINATE.perform(Means(cluster=cluster), await seen(cluster, begun))
+    again = await TERMINATE.perform(Means(cluster=cluster), await seen(cluster, begun))
+    recovered = TERMINATE.recover(await seen(cluster, begun))
 
     assert before is None
     assert recovered is not None
@@ -92,13 +89,13 @@ async def test_what_a_verb_did_is_recognised_afterwards_and_repeating_it_does_no
 
 async def test_a_restart_is_recognised_afterwards_and_makes_one_workflow(cluster: Cluster) -> None:
     begun = about(await cluster.get_workflow("argo", "etl"))
-    ended = await TERMINATE.perform(cluster, begun, await seen(cluster, begun))
+    ended = await TERMINATE.perform(Means(cluster=cluster), await seen(cluster, begun))
     restarting = replace(begun, cursor=2, vars=ended.vars)
-    before = RESUBMIT.recover(restarting, await seen(cluster, restarting))
+    before = RESUBMIT.recover(await seen(cluster, restarting))
 
-    first = await RESUBMIT.perform(cluster, restarting, await seen(cluster, restarting))
-    again = await RESUBMIT.perform(cluster, restarting, await seen(cluster, restarting))
-    recovered = RESUBMIT.recover(restarting, await seen(cluster, restarting))
+    first = await RESUBMIT.perform(Means(cluster=cluster), await seen(cluster, restarting))
+    again = await RESUBMIT.perform(Means(cluster=cluster), await seen(cluster, restarting))
+    recovered = RESUBMIT.recover(await seen(cluster, restarting))
 
     assert before is None
     assert recovered is not None
@@ -110,16 +107,16 @@ async def test_a_workflow_that_was_deleted_after_its_end_is_restarted_from_what_
     server: ApiServer, cluster: Cluster
 ) -> None:
     begun = about(await cluster.get_workflow("argo", "etl"))
-    ended = await TERMINATE.perform(cluster, begun, await seen(cluster, begun))
+    ended = await TERMINATE.perform(Means(cluster=cluster), await seen(cluster, begun))
     await asyncio.to_thread(delete, server, "etl")
     restarting = replace(begun, cursor=2, vars=ended.vars)
     known = await seen(cluster, restarting)
-    assert known.workflow is None
-    assert RESUBMIT.preconditions(restarting, known) == ""
+    assert known.facts.workflow is None
+    assert RESUBMIT.refusal(known) == ""
 
-    done = await RESUBMIT.perform(cluster, restarting, known)
+    done = await RESUBMIT.perform(Means(cluster=cluster), known)
 
     made = await cluster.get_workflow("argo", str(done.result["name"]))
     assert made.labels["team"] == "rex"
     assert made.shutdown == ""
-    assert RESUBMIT.recover(restarting, await seen(cluster, restarting)) is not None
+    assert RESUBMIT.recover(await seen(cluster, restarting)) is not None

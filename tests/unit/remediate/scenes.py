@@ -13,11 +13,12 @@ from receiver.model.incident import Occurrence, Subject
 from receiver.model.remediation import Entry, EntryState, Mode, Run, RunId, RunState, Target
 from receiver.model.standing import Standing
 from receiver.model.workflow import Phase, Workflow
-from receiver.remediate.actions import BY_NAME, Performed
+from receiver.remediate.actions import Means, Performed, Turn, effect
+from receiver.remediate.actions.workflow_resubmit import new_name
 from receiver.remediate.decision import compile_steps
-from receiver.remediate.facts import Facts, Verdict, to_be_made, watched
+from receiver.remediate.facts import Facts, Verdict, verb_at, watched
 from receiver.remediate.guards import GuardFacts
-from receiver.remediate.language import Playbook, load
+from receiver.remediate.language import Playbook, load, parse_step
 from receiver.remediate.loader import load_all
 from receiver.remediate.progress import advance
 from receiver.remediate.tick import Finished, Passed, Step, Tick, Wait
@@ -131,6 +132,12 @@ def facts(**changes: Any) -> Facts:
     return replace(found, **changes)
 
 
+def turn(run: Run, facts: Facts) -> Turn[Any]:
+    assert run.target is not None
+    _, params = parse_step(run.steps[run.cursor])
+    return Turn(run=run, target=run.target, facts=facts, params=params)
+
+
 def entry(cursor: int, state: EntryState = EntryState.INTENDED, attempt: int = 1, **changes: Any) -> Entry:
     action = ("workflow.terminate", "wait", "workflow.resubmit", "verify")[cursor]
     return replace(Entry(cursor=cursor, attempt=attempt, action=action, state=state, started_at=NOW), **changes)
@@ -195,17 +202,18 @@ class World:
                 self.workflows[name] = replace(self.workflows[name], progress_at=self.now)
 
     def facts_for(self, run: Run, **changes: Any) -> Facts:
-        reference, made = watched(run), to_be_made(run)
+        reference = watched(run)
+        makes = run.target is not None and verb_at(run, run.cursor) == "workflow.resubmit"
         return facts(
             now=self.now,
             workflow=self.workflows.get(reference.name) if reference else None,
-            resubmitted=self.workflows.get(made.name) if made else None,
+            seen=self.workflows.get(new_name(run, run.target)) if makes and run.target else None,
             **changes,
         )
 
     @property
-    def cluster(self) -> Cluster:
-        return cast(Cluster, self)
+    def means(self) -> Means:
+        return Means(cluster=cast(Cluster, self))
 
 
 @dataclass
@@ -231,7 +239,9 @@ class Carrier:
         self.run = replace(self.run, journal=(*self.run.journal, line))
 
     async def perform(self, step: Step) -> Performed:
-        return await BY_NAME[step.action].perform(self.world.cluster, self.run, self.world.facts_for(self.run))
+        changing = effect(step.action)
+        assert changing is not None
+        return await changing.perform(self.world.means, turn(self.run, self.world.facts_for(self.run)))
 
     def record(self, done: Performed | Passed) -> None:
         self.run = replace(self.run, cursor=self.run.cursor + 1, vars=done.vars, entered_at=self.world.now)

@@ -6,27 +6,17 @@ import pytest
 from receiver.clients.kubernetes import resubmit_name
 from receiver.model.errors import ClusterError
 from receiver.model.workflow import Phase
-from receiver.remediate.actions import BY_NAME, VERBS
-from receiver.remediate.facts import EFFECTS, KEPT, operation_of, watched
-from receiver.remediate.language import ACTIONS
-from tests.unit.remediate.scenes import World, facts, run, workflow
+from receiver.remediate.actions.workflow_resubmit import WorkflowResubmit
+from receiver.remediate.actions.workflow_terminate import WorkflowTerminate
+from receiver.remediate.facts import KEPT, operation_of, watched
+from tests.unit.remediate.scenes import World, facts, run, turn, workflow
 
-TERMINATE, RESUBMIT = VERBS
+TERMINATE, RESUBMIT = WorkflowTerminate(), WorkflowResubmit()
 AT_RESUBMIT = run(cursor=2)
 assert AT_RESUBMIT.target is not None
 OPERATION = operation_of(AT_RESUBMIT, AT_RESUBMIT.target)
 ENDED = workflow(phase=Phase.FAILED, shutdown="Terminate", terminated_by="12:0:uid-etl")
 MADE = workflow(name="etl-r1", uid="new", operation=OPERATION, resubmitted_from_uid="uid-etl")
-
-
-def test_every_verb_with_an_effect_is_known_by_its_name_and_says_what_it_needs() -> None:
-    assert set(BY_NAME) == EFFECTS
-    assert all(ACTIONS[verb.name] is verb.params for verb in VERBS)
-    assert {right for verb in VERBS for right in verb.rights} == {
-        ("get", "workflows"),
-        ("patch", "workflows"),
-        ("create", "workflows"),
-    }
 
 
 @pytest.mark.parametrize(
@@ -40,15 +30,15 @@ def test_every_verb_with_an_effect_is_known_by_its_name_and_says_what_it_needs()
     ],
 )
 def test_terminating_is_moot_when_there_is_nothing_to_end(changes: dict[str, Any], reason: str) -> None:
-    said = TERMINATE.moot(run(), facts(workflow=workflow(**changes)))
+    said = TERMINATE.moot(turn(run(), facts(workflow=workflow(**changes))))
 
     assert (reason in said) if reason else (said == "")
 
 
 def test_terminating_spares_another_workflow_of_the_same_name() -> None:
-    assert TERMINATE.preconditions(run(), facts(workflow=workflow(uid="other")))
-    assert TERMINATE.preconditions(run(), facts(workflow=None))
-    assert TERMINATE.preconditions(run(), facts()) == ""
+    assert TERMINATE.refusal(turn(run(), facts(workflow=workflow(uid="other"))))
+    assert TERMINATE.refusal(turn(run(), facts(workflow=None)))
+    assert TERMINATE.refusal(turn(run(), facts())) == ""
 
 
 @pytest.mark.parametrize(
@@ -63,7 +53,7 @@ def test_terminating_spares_another_workflow_of_the_same_name() -> None:
     ],
 )
 def test_a_termination_is_recognised_by_its_mark(changes: dict[str, Any], *, expected: bool) -> None:
-    done = TERMINATE.recover(run(), facts(workflow=workflow(**changes)))
+    done = TERMINATE.recover(turn(run(), facts(workflow=workflow(**changes))))
 
     assert (done is not None) is expected
 
@@ -71,7 +61,7 @@ def test_a_termination_is_recognised_by_its_mark(changes: dict[str, Any], *, exp
 async def test_terminating_keeps_what_a_restart_needs() -> None:
     world = World()
 
-    done = await TERMINATE.perform(world.cluster, run(), facts())
+    done = await TERMINATE.perform(world.means, turn(run(), facts()))
 
     assert world.workflows["etl"].terminated_by == "12:0:uid-etl"
     assert done.vars[KEPT]["spec"] == {"x": 1}
@@ -88,7 +78,7 @@ async def test_what_the_database_could_not_take_is_not_kept(spec: str, monkeypat
 
     monkeypatch.setattr(world, "raw_workflow", raw_workflow)
 
-    done = await TERMINATE.perform(world.cluster, run(), facts())
+    done = await TERMINATE.perform(world.means, turn(run(), facts()))
 
     assert world.terminated == 1
     assert KEPT not in done.vars
@@ -99,7 +89,7 @@ async def test_terminating_what_is_not_there_is_an_error_and_changes_nothing(fou
     world = World()
 
     with pytest.raises(ClusterError):
-        await TERMINATE.perform(world.cluster, run(), facts(workflow=found))
+        await TERMINATE.perform(world.means, turn(run(), facts(workflow=found)))
 
     assert world.terminated == 0
 
@@ -118,14 +108,16 @@ async def test_terminating_what_is_not_there_is_an_error_and_changes_nothing(fou
     ],
 )
 def test_only_what_this_run_has_ended_is_restarted(found: Any, variables: dict[str, Any], reason: str) -> None:
-    said = RESUBMIT.preconditions(replace(AT_RESUBMIT, vars=variables), facts(workflow=found))
+    said = RESUBMIT.refusal(turn(replace(AT_RESUBMIT, vars=variables), facts(workflow=found)))
 
     assert (reason in said) if reason else (said == "")
 
 
 def test_a_workflow_that_succeeded_meanwhile_is_not_run_again() -> None:
-    assert "succeeded by itself" in RESUBMIT.moot(AT_RESUBMIT, facts(workflow=replace(ENDED, phase=Phase.SUCCEEDED)))
-    assert RESUBMIT.moot(AT_RESUBMIT, facts(workflow=ENDED)) == ""
+    assert "succeeded by itself" in RESUBMIT.moot(
+        turn(AT_RESUBMIT, facts(workflow=replace(ENDED, phase=Phase.SUCCEEDED)))
+    )
+    assert RESUBMIT.moot(turn(AT_RESUBMIT, facts(workflow=ENDED))) == ""
 
 
 @pytest.mark.parametrize(
@@ -138,10 +130,10 @@ def test_a_workflow_that_succeeded_meanwhile_is_not_run_again() -> None:
     ],
 )
 def test_a_new_run_is_recognised_by_its_marks(made: Any, *, expected: bool) -> None:
-    scene = facts(workflow=ENDED, resubmitted=made)
+    scene = facts(workflow=ENDED, seen=made)
 
-    assert (RESUBMIT.recover(AT_RESUBMIT, scene) is not None) is expected
-    assert bool(RESUBMIT.preconditions(AT_RESUBMIT, scene)) is (made is not None)
+    assert (RESUBMIT.recover(turn(AT_RESUBMIT, scene)) is not None) is expected
+    assert bool(RESUBMIT.refusal(turn(AT_RESUBMIT, scene))) is (made is not None)
 
 
 @pytest.mark.parametrize("gone", [False, True])
@@ -149,7 +141,7 @@ async def test_after_a_restart_the_new_run_is_watched_and_nothing_is_kept(*, gon
     world = World(workflows={} if gone else {"etl": ENDED})
     before = replace(AT_RESUBMIT, vars={KEPT: {"spec": {}}, "held_since": "x", "own": 1})
 
-    done = await RESUBMIT.perform(world.cluster, before, facts(workflow=None if gone else ENDED))
+    done = await RESUBMIT.perform(world.means, turn(before, facts(workflow=None if gone else ENDED)))
 
     name = resubmit_name("etl", OPERATION)
     reference = watched(replace(before, vars=done.vars))

@@ -133,7 +133,7 @@ def test_compiled_steps_read_back_as_they_were(mode: Mode) -> None:
 
     first = 1 if mode is Mode.PROPOSE else 0
     assert [verb for verb, _ in steps[:first]] == ["approve"] * first
-    assert [action for _, action in steps[first:]] == [step.action for step in PLAYBOOK.steps]
+    assert [params for _, params in steps[first:]] == [step.params for step in PLAYBOOK.steps]
 
 
 def test_a_required_approval_comes_first_and_once() -> None:

@@ -1,0 +1,29 @@
+"""Ask a person."""
+
+from typing import ClassVar
+
+from receiver.model.duration import Duration, format_duration
+from receiver.remediate.actions.action import Action, Complaint, Params
+
+
+class Approve(Params, frozen=True, kw_only=True):
+    """Ask a person, and go on only when one agrees."""
+
+    timeout: Duration
+    """Who has not agreed by then will not be waited for."""
+
+
+class AskApproval(Action[Approve]):
+    """The verb `approve`."""
+
+    name: ClassVar[str] = "approve"
+    params = Approve
+
+    def say(self, params: Approve, target: str) -> str:
+        """Say that it waits."""
+        del target
+        return f"wait for a person's approval, at most {format_duration(params.timeout)}"
+
+    def complain(self, params: Approve) -> Complaint | None:
+        """Refuse a time in which nobody can answer."""
+        return None if params.timeout else Complaint(key="timeout", reason="timeout is 0, so it could only time out")

@@ -1,0 +1,21 @@
+"""How far a run has come: whether it changed anything, and whether it has ended what it still has to bring back."""
+
+from receiver.model.remediation import Run
+from receiver.remediate.actions import effect
+from receiver.remediate.facts import verb_at
+
+
+def has_acted(run: Run) -> bool:
+    """Answer whether a step with an effect was passed."""
+    return any(effect(verb_at(run, cursor)) is not None for cursor in range(run.cursor))
+
+
+def is_midway(run: Run) -> bool:
+    """Answer whether the run has ended something that a step still ahead makes good: now nothing may stop it."""
+    ahead = {verb_at(run, cursor) for cursor in range(run.cursor, len(run.steps))}
+    return any(_made_good_by(verb_at(run, cursor)) in ahead for cursor in range(run.cursor))
+
+
+def _made_good_by(verb: str) -> str:
+    found = effect(verb)
+    return (found.made_good_by if found else "") or "nothing"
