@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 
 class AnswerLost(aiohttp.ClientError):
@@ -22,15 +23,19 @@ class Answer:
     Attributes:
         status: HTTP status.
         headers: Without regard to upper and lower case.
-        body: All of it.
+        body: All of it, or its begin.
+        cut: Whether it was longer.
     """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    cut: bool = False
 
 
-async def exchange(session: aiohttp.ClientSession, method: str, url: str, *, most_bytes: int, **options: Any) -> Answer:
+async def exchange(
+    session: aiohttp.ClientSession, method: str, url: str | URL, *, most_bytes: int, cut: bool = False, **options: Any
+) -> Answer:
     """Ask once.
 
     Args:
@@ -38,10 +43,11 @@ async def exchange(session: aiohttp.ClientSession, method: str, url: str, *, mos
         method: HTTP method.
         url: Absolute URL.
         most_bytes: Of the answer's body, after it was unpacked.
+        cut: Whether a longer body is cut instead of refused.
         options: Of `aiohttp.ClientSession.request`.
 
     Raises:
-        AnswerTooLong: The body is longer than that.
+        AnswerTooLong: The body is longer than that, and must not be cut.
         TimeoutError: It took too long.
         aiohttp.ClientError: No answer came.
         OSError: The same.
@@ -50,10 +56,13 @@ async def exchange(session: aiohttp.ClientSession, method: str, url: str, *, mos
         read, parts = 0, []
         async for part in answer.content.iter_any():
             read += len(part)
-            if read > most_bytes:
-                raise AnswerTooLong(f"{url} answers more than {most_bytes} bytes")
             parts.append(part)
-        return Answer(status=answer.status, headers=answer.headers, body=b"".join(parts))
+            if read > most_bytes:
+                break
+        if read > most_bytes and not cut:
+            raise AnswerTooLong(f"{url} answers more than {most_bytes} bytes")
+        body = b"".join(parts)[:most_bytes]
+        return Answer(status=answer.status, headers=answer.headers, body=body, cut=read > most_bytes)
 
 
 async def _once(request: aiohttp.ClientRequest, ask: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:

@@ -302,5 +302,19 @@ class AlertmanagerUnreachable(AlertmanagerError):
     retryable = True
 
 
+class ErrandError(ReceiverError):
+    """A request that a playbook makes could not be made, or nobody answered it."""
+
+
+class ErrandRefused(ErrandError):
+    """A request of a playbook may not be made as it is. Nothing was sent."""
+
+
+class ErrandUnreachable(ErrandError):
+    """No answer came to a request of a playbook, so it may have arrived. Look before repeating it."""
+
+    retryable = True
+
+
 class RemoteError(ReceiverError):
     """A Receiver that was asked through its API refused or did not answer."""
