@@ -57,6 +57,8 @@ def _tell(recorded: Recorded) -> None:
     say(f"  because {decision.reason}")
     if decision.would:
         say(f"  steps   {', then '.join(decision.would)}")
+    if decision.loss is not None:
+        say(f"  loses   {decision.loss.shown}")
     if decision.checks:
         table(
             ("guard", "verdict", "measured", "limit", "because"),

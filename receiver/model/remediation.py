@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, NewType
 
+from receiver.model.loss import Loss
+
 RunId = NewType("RunId", int)
 
 
@@ -89,6 +91,7 @@ class Decision:
         reason: One sentence for people.
         checks: Each guard that was asked, in order.
         would: The steps that it takes, or in dry run would have taken, in words.
+        loss: What its steps would destroy; None where they destroy nothing, or nothing was found to act on.
     """
 
     playbook: str
@@ -100,6 +103,7 @@ class Decision:
     reason: str
     checks: Sequence[Check] = ()
     would: Sequence[str] = ()
+    loss: Loss | None = None
 
 
 class EntryState(Enum):
@@ -135,7 +139,8 @@ class Run:
         hold_until: Until when messages about the incident wait for it; None when they do not.
         steps: The playbook's steps as they were when the run began, as JSON values.
         cursor: Index of the step that is next; the compare-and-swap of every tick is on it.
-        vars: What steps left for later ones, as JSON values (`workflow`: the run that is now watched).
+        vars: What steps left for later ones, as JSON values (`workflow`: the run that is now watched), and from the
+            decision `loss`: what is at stake, in words.
         wake_at: When a waiting run is looked at again.
         entered_at: When the cursor came to this step; limits of waits count from here.
         journal: All attempts so far, oldest first.

@@ -64,7 +64,7 @@ async def _keep(
         decision,
         incident_id=incident.id,
         at=now,
-        steps=compile_steps(playbook, decision.mode),
+        steps=compile_steps(playbook, decision.mode, decision.loss),
         confirm=str(playbook.confirm),
         escalate=playbook.on_failure.escalate,
         hold_until=hold_of(playbook, incident) if decision.outcome is None else None,

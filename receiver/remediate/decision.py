@@ -10,13 +10,16 @@ import msgspec
 from receiver.model.alert import AlertStatus
 from receiver.model.duration import Duration
 from receiver.model.incident import Incident, Occurrence
+from receiver.model.loss import Loss
 from receiver.model.matcher import all_match
 from receiver.model.remediation import Check, Decision, Mode, Outcome, Target
 from receiver.model.workflow import Pod, Workflow
+from receiver.remediate.actions import Effect
 from receiver.remediate.actions.approve import Approve
 from receiver.remediate.expression import Expression, NotEvaluable, reading
 from receiver.remediate.guards import GuardFacts, check
 from receiver.remediate.language import Approval, Playbook, StepForm, written_as
+from receiver.remediate.loss import of_workflow
 from receiver.remediate.vocabulary import Values, observe
 
 APPROVAL_TIMEOUT = Duration(hours=1)
@@ -57,7 +60,7 @@ def decide(
     Returns:
         A decision; without an outcome it goes ahead. `NotYet` while the playbook's `on.for` has not passed.
     """
-    draft = _draft(playbook, alert, workflow, facts)
+    draft = _draft(playbook, alert, workflow, pods, facts)
     if alert.status is AlertStatus.RESOLVED:
         return replace(draft, outcome=Outcome.SKIPPED, reason="The alert is resolved, so there is nothing to do.")
     # An alert cannot have been firing before its start, nor can its start lie after we heard of it.
@@ -74,28 +77,42 @@ def decide(
     draft = replace(draft, checks=(*checks, confirmed))
     if outcome is not None:
         return replace(draft, outcome=outcome, reason=confirmed.reason)
-    return _ahead(draft)
+    return _ahead(playbook, draft)
 
 
-def compile_steps(playbook: Playbook, mode: Mode) -> tuple[dict[str, Any], ...]:
+def compile_steps(playbook: Playbook, mode: Mode, loss: Loss | None = None) -> tuple[dict[str, Any], ...]:
     """Turn a playbook's steps into what a run carries with it, as JSON values.
 
-    Each is `{"action": verb, "params": {...}}`; `propose` and a required approval put an `approve` in front.
+    Each is `{"action": verb, "params": {...}}`; `propose`, a required approval and a loss above the playbook's
+    `max_loss` put an `approve` in front.
     """
     return tuple(
         {"action": step.verb, "params": msgspec.to_builtins(step.params, enc_hook=written_as)}
-        for step in _to_take(playbook, mode)
+        for step in _to_take(playbook, mode, loss)
     )
 
 
-def _to_take(playbook: Playbook, mode: Mode) -> tuple[StepForm, ...]:
-    asking = mode is Mode.PROPOSE or playbook.approval is Approval.REQUIRED
+def _to_take(playbook: Playbook, mode: Mode, loss: Loss | None) -> tuple[StepForm, ...]:
+    asking = mode is Mode.PROPOSE or playbook.approval is Approval.REQUIRED or bool(_too_much(playbook, loss))
     first = StepForm(verb="approve", params=Approve(timeout=APPROVAL_TIMEOUT))
     return (first, *playbook.steps) if asking else playbook.steps
 
 
-def _draft(playbook: Playbook, alert: Occurrence, workflow: Workflow | None, facts: GuardFacts) -> Decision:
-    target = None
+def _too_much(playbook: Playbook, loss: Loss | None) -> str:
+    """Say why a loss is more than the playbook may cause without asking; empty when it is not."""
+    return playbook.max_loss.exceeded_by(loss) if playbook.max_loss is not None and loss is not None else ""
+
+
+def _loss(playbook: Playbook, workflow: Workflow | None, pods: Sequence[Pod] | None, now: datetime) -> Loss | None:
+    """Reckon what the steps would destroy at worst: the whole workflow, whichever of them it is."""
+    destructive = any(isinstance(step.action, Effect) and step.action.destructive for step in playbook.steps)
+    return of_workflow(workflow, now, pods or ()) if destructive and workflow is not None else None
+
+
+def _draft(
+    playbook: Playbook, alert: Occurrence, workflow: Workflow | None, pods: Sequence[Pod] | None, facts: GuardFacts
+) -> Decision:
+    target, loss = None, _loss(playbook, workflow, pods, facts.now)
     if workflow is not None and facts.lineage is not None:
         target = Target(
             kind="workflow",
@@ -112,13 +129,14 @@ def _draft(playbook: Playbook, alert: Occurrence, workflow: Workflow | None, fac
         target=target,
         outcome=None,
         reason="",
-        would=_would(playbook, target),
+        would=_would(playbook, target, loss),
+        loss=loss,
     )
 
 
-def _would(playbook: Playbook, target: Target | None) -> tuple[str, ...]:
+def _would(playbook: Playbook, target: Target | None, loss: Loss | None) -> tuple[str, ...]:
     named = f"{target.namespace}/{target.name}" if target else "(none found)"
-    return tuple(step.action.say(step.params, named) for step in _to_take(playbook, playbook.mode))
+    return tuple(step.action.say(step.params, named) for step in _to_take(playbook, playbook.mode, loss))
 
 
 def _confirm(confirm: Expression, values: Values) -> tuple[Check, Outcome | None]:
@@ -135,9 +153,11 @@ def _confirm(confirm: Expression, values: Values) -> tuple[Check, Outcome | None
     return Check(guard="confirm", passed=False, measured=measured, limit=shown, reason=reason), Outcome.SKIPPED
 
 
-def _ahead(draft: Decision) -> Decision:
+def _ahead(playbook: Playbook, draft: Decision) -> Decision:
+    too_much = _too_much(playbook, draft.loss)
+    asked = f" A person is asked first: {too_much}." if too_much else ""
     if draft.mode is Mode.DRY_RUN:
-        reason = f"Dry run: it would {'; then '.join(draft.would)}."
+        reason = f"Dry run: it would {'; then '.join(draft.would)}.{asked}"
         return replace(draft, outcome=Outcome.SIMULATED, reason=reason)
-    reason = f"All guards agree and it is confirmed: {'; then '.join(draft.would)}."
+    reason = f"All guards agree and it is confirmed: {'; then '.join(draft.would)}.{asked}"
     return replace(draft, reason=reason)

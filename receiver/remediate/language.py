@@ -22,6 +22,7 @@ from receiver.model.remediation import Mode
 from receiver.remediate.actions import Action, Effect, Params, known
 from receiver.remediate.expression import Expression
 from receiver.remediate.limits import Guards
+from receiver.remediate.loss import MaxLoss
 
 NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -95,6 +96,8 @@ class Keys(_Part, frozen=True, kw_only=True):
     """What must be true of the live workflow just before the first effect."""
     guards: Guards = msgspec.field(default_factory=Guards)
     approval: Approval = Approval.NONE
+    max_loss: MaxLoss | None = None
+    """What it may destroy without asking anybody; null means that it never asks because of that."""
     hold_notifications: Duration = msgspec.field(default_factory=Duration)
     """How long people are left asleep while it tries, at most; only a live run holds."""
     on_failure: OnFailure = OnFailure()

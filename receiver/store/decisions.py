@@ -64,6 +64,7 @@ async def keep(
             reason=decision.reason,
             checks=[rows.check_json(check) for check in decision.checks],
             would=list(decision.would),
+            loss=rows.loss_json(decision.loss),
         )
         .on_conflict_do_nothing()
         .returning(DecisionRow.id)
@@ -108,7 +109,7 @@ async def begin_run(
             hold_until=hold_until,
             steps=list(steps),
             cursor=0,
-            vars={},
+            vars={} if decision.loss is None else {"loss": decision.loss.shown},
             wake_at=None if over else at + TICK_LEASE,
             entered_at=at,
             started_at=at,

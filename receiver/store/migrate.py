@@ -17,6 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, NullPool, create_engine, text
 from sqlalchemy.sql.schema import SchemaItem
 
+import receiver.store.evidence_tables
 import receiver.store.guard_tables
 import receiver.store.peer_tables  # noqa: F401 - declares its tables beside those of receiver.store.tables
 from receiver.store.database import Transaction, translated

@@ -11,6 +11,7 @@ from typing import Any, Final
 from receiver.model.alert import AlertStatus, Fingerprint
 from receiver.model.finding import Finding, FindingState
 from receiver.model.incident import Incident, IncidentState, Occurrence, Subject
+from receiver.model.loss import Loss
 from receiver.model.message import Act, Draft, Message, MessageState, Place
 from receiver.model.remediation import Check, Decision, Entry, EntryState, Mode, Outcome, Run, RunId, RunState, Target
 from receiver.model.timeline import Event, Kind
@@ -127,6 +128,7 @@ def decision(row: Row) -> Decision:
         reason=row.reason,
         checks=tuple(check(value) for value in row.checks),
         would=tuple(row.would),
+        loss=loss(row.loss),
     )
 
 
@@ -218,6 +220,28 @@ def check(value: Mapping[str, Any]) -> Check:
     return Check(**value)
 
 
+def loss(value: Mapping[str, Any] | None) -> Loss | None:
+    """Read a loss from its JSON."""
+    if value is None:
+        return None
+    return Loss(
+        finished_nodes=value["finished_nodes"],
+        pod_time=_seconds(value["pod_seconds"]),
+        idle=_seconds(value["idle_seconds"]),
+    )
+
+
+def loss_json(noun: Loss | None) -> Json | None:
+    """Write a loss as JSON, times in seconds."""
+    if noun is None:
+        return None
+    return {
+        "finished_nodes": noun.finished_nodes,
+        "pod_seconds": None if noun.pod_time is None else noun.pod_time.total_seconds(),
+        "idle_seconds": None if noun.idle is None else noun.idle.total_seconds(),
+    }
+
+
 def check_json(noun: Check) -> Json:
     """Write a guard's verdict as JSON."""
     return {
@@ -227,6 +251,10 @@ def check_json(noun: Check) -> Json:
         "limit": noun.limit,
         "reason": noun.reason,
     }
+
+
+def _seconds(value: float | None) -> timedelta | None:
+    return None if value is None else timedelta(seconds=value)
 
 
 def _subject(row: Row) -> Subject:

@@ -290,6 +290,7 @@ class DecisionRow(Table):
     reason: Mapped[str]
     checks: Mapped[list[Any]]
     would: Mapped[list[Any]]
+    loss: Mapped[dict[str, Any] | None]
     run_id: Mapped[int | None]
 
     __table_args__ = (Index("decisions_alert_id_firing_playbook_key", "alert_id", "firing", "playbook", unique=True),)
@@ -355,7 +356,7 @@ class EntryRow(Table):
 
 
 class RequestRow(Table):
-    """Something that a person asked for; the pipeline acts on it."""
+    """Something that a person asked for; the pipeline acts on it, where it is about no run by `due_at`."""
 
     __tablename__ = "requests"
 
@@ -367,6 +368,9 @@ class RequestRow(Table):
     detail: Mapped[dict[str, Any]]
     answered_at: Mapped[datetime | None]
     answer: Mapped[str]
+    due_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("requests_due_idx", "due_at", postgresql_where=text("due_at is not null")),)
 
 
 class MessageRow(Table):

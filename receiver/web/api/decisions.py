@@ -18,9 +18,11 @@ from receiver.web.api.shapes import (
     Cursor,
     Items,
     Limit,
+    LossShape,
     TargetShape,
     check_shape,
     items_of,
+    loss_shape,
     target_shape,
 )
 from receiver.webhook.access import Role
@@ -42,6 +44,7 @@ class DecisionShape(Struct, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(description="One sentence for people.")]
     checks: Annotated[list[CheckShape], Meta(description="Each guard that was asked, in order.")]
     would: Annotated[list[str], Meta(description="The steps that it takes, or in dry run would have taken.")]
+    loss: Annotated[LossShape | None, Meta(description="What its steps destroy; null where they destroy nothing.")]
     run_id: int | None
 
 
@@ -62,6 +65,7 @@ def decision_shape(recorded: Recorded) -> DecisionShape:
         reason=decision.reason,
         checks=[check_shape(check) for check in decision.checks],
         would=list(decision.would),
+        loss=loss_shape(decision.loss),
         run_id=recorded.run_id,
     )
 

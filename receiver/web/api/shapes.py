@@ -6,6 +6,7 @@ from typing import Annotated, Generic, TypeVar
 from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 
+from receiver.model.loss import Loss
 from receiver.model.remediation import Check, Target
 from receiver.store.history.page import MOST, Page
 
@@ -52,12 +53,31 @@ class CheckShape(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class LossShape(Struct, frozen=True, kw_only=True):
+    """What an action destroys; null is not known."""
+
+    finished_nodes: Annotated[int | None, Meta(description="Steps that ended well and would run again.")]
+    pod_seconds: Annotated[float | None, Meta(description="Pod time of those and of the steps that still run.")]
+    idle_seconds: Annotated[float | None, Meta(description="Age of the last sign of progress.")]
+
+
 def target_shape(target: Target | None) -> TargetShape | None:
     """Give a target its shape."""
     if target is None:
         return None
     return TargetShape(
         kind=target.kind, namespace=target.namespace, name=target.name, uid=target.uid, lineage=target.lineage
+    )
+
+
+def loss_shape(loss: Loss | None) -> LossShape | None:
+    """Give a loss its shape."""
+    if loss is None:
+        return None
+    return LossShape(
+        finished_nodes=loss.finished_nodes,
+        pod_seconds=None if loss.pod_time is None else loss.pod_time.total_seconds(),
+        idle_seconds=None if loss.idle is None else loss.idle.total_seconds(),
     )
 
 

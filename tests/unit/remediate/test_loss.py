@@ -4,9 +4,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from receiver.model.loss import Loss
+from receiver.model.remediation import Decision, Mode
 from receiver.model.workflow import Node, Phase, Pod
+from receiver.remediate.decision import compile_steps, decide
 from receiver.remediate.loss import MaxLoss, of_pod, of_workflow
-from tests.unit.remediate.scenes import NOW, workflow
+from receiver.store import rows
+from tests.unit.remediate.scenes import NOW, alert, guard_facts, playbook, workflow
 
 HOUR = timedelta(hours=1)
 
@@ -73,3 +76,50 @@ def test_a_limit_is_passed_only_by_more_than_it(limit: MaxLoss, expected: str) -
 def test_a_limit_that_limits_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="finished_nodes, pod_hours or both"):
         MaxLoss()
+
+
+SPARING = """
+name: sparing
+mode: live
+summary: Restart it, unless much is lost.
+on: {matchers: ['alertname="WorkflowStuckDetection"']}
+confirm: workflow.phase == "Running"
+max_loss: {finished_nodes: 1, pod_hours: 48}
+steps:
+- workflow.terminate: {}
+- workflow.resubmit: {}
+- verify: {that: '!workflow.failed', hold: 1m, within: 5m}
+"""
+
+
+def decided(text: str, nodes: tuple[Node, ...] | None) -> Decision:
+    found = decide(playbook(text), alert(), incident=None, workflow=workflow(nodes=nodes), pods=(), facts=guard_facts())
+    assert isinstance(found, Decision)
+    return found
+
+
+def test_above_its_max_loss_a_playbook_asks_a_person_first() -> None:
+    found = decided(SPARING, NODES)
+
+    assert found.loss is not None
+    assert found.loss.finished_nodes == 2
+    assert "approval" in found.would[0]
+    assert found.reason.endswith("A person is asked first: 2 finished steps would be lost, more than 1.")
+    assert compile_steps(playbook(SPARING), Mode.LIVE, found.loss)[0]["action"] == "approve"
+
+
+def test_below_its_max_loss_it_does_not_ask() -> None:
+    assert "terminate" in decided(SPARING, NODES[:2]).would[0]
+
+
+def test_without_max_loss_the_loss_is_told_and_nobody_is_asked() -> None:
+    found = decided(SPARING.replace("max_loss: {finished_nodes: 1, pod_hours: 48}\n", ""), None)
+
+    assert found.loss is not None
+    assert found.loss.finished_nodes is None
+    assert "terminate" in found.would[0]
+
+
+def test_what_is_lost_is_written_down_and_read_back_whole() -> None:
+    for loss in (of_workflow(workflow(nodes=NODES), NOW), of_workflow(workflow(nodes=None), NOW), None):
+        assert rows.loss(rows.loss_json(loss)) == loss
