@@ -8,6 +8,7 @@ from pathlib import Path
 
 from receiver.clients.alertmanager import AlertmanagerClient
 from receiver.clients.argo import ArgoServer
+from receiver.clients.errand import Errands
 from receiver.clients.kubernetes import Cluster
 from receiver.clients.outward import proxy_for
 from receiver.clients.pagerduty import PagerDutyClient
@@ -71,6 +72,12 @@ async def open_rooms(
         cluster = connect_cluster(settings)
         if cluster is not None:
             stack.push_async_callback(cluster.close)
+        argo = connect_argo(settings, cluster)
+        if argo is not None:
+            stack.push_async_callback(argo.close)
+        argo = make_argo(settings, cluster)
+        if argo is not None:
+            stack.push_async_callback(argo.close)
         slack = make_slack(settings)
         if slack is not None:
             stack.push_async_callback(slack.close)
@@ -88,6 +95,8 @@ async def open_rooms(
             routes=settings.routes,
             linger=settings.incidents.linger,
             cluster=cluster,
+            argo=argo,
+            errands=make_errands(settings),
             slack=slack,
             slack_channel=settings.slack.channel,
             pagerduty=pagerduty,
@@ -117,7 +126,7 @@ def connect_cluster(settings: Settings) -> Cluster | None:
 
 
 def connect_argo(settings: Settings, cluster: Cluster | None) -> ArgoServer | None:
-    """Give Argo Server's client; None where no address is configured, or no cluster is there.
+    """Give Argo Server's client, by which the cluster reads offloaded steps from now on; None where none is configured.
 
     Raises:
         SettingsError: The address, the token or the certificates cannot be used.
@@ -128,6 +137,30 @@ def connect_argo(settings: Settings, cluster: Cluster | None) -> ArgoServer | No
     token = wanted.secret
     token.reveal()
     return ArgoServer(wanted.server_url, token.reveal, cluster=cluster, timeout=wanted.timeout, ca_file=wanted.ca_file)
+
+
+def make_argo(settings: Settings, cluster: Cluster | None) -> ArgoServer | None:
+    """Give Argo Server; None where it, or the cluster that it belongs to, is not configured.
+
+    Raises:
+        SettingsError: Its address or its certificates cannot be used.
+    """
+    wanted = settings.argo
+    if wanted.server_url is None or cluster is None:
+        return None
+    return ArgoServer(
+        wanted.server_url, wanted.secret.reveal, cluster=cluster, timeout=wanted.timeout, ca_file=wanted.ca_file
+    )
+
+
+def make_errands(settings: Settings) -> Errands | None:
+    """Give the way for HTTP requests of playbooks; None where no host is allowed.
+
+    Raises:
+        SettingsError: An entry of `http_action.allow` is none.
+    """
+    wanted = settings.http_action
+    return Errands(wanted.allow, timeout=wanted.timeout) if wanted.allow else None
 
 
 def make_slack(settings: Settings) -> SlackClient | None:

@@ -90,6 +90,20 @@ async def test_steps_that_argo_keeps_in_its_database_are_read_through_argo_serve
     assert await place.argo.hydrated(whole) is whole
 
 
+async def test_a_cluster_that_knows_argo_server_reads_offloaded_steps_by_itself(place: Place) -> None:
+    await place.failed()
+    place.stand.offload(WHERE, "play")
+    place.cluster.read_steps_by(place.argo.hydrated)
+
+    whole = await place.read()
+    place.stand.faults.answer(500, body={"code": 13, "message": "the database is away"})
+    bare = await place.read()
+
+    assert (len(whole.nodes or ()), whole.nodes_unreadable) == (3, "")
+    assert bare.nodes is None
+    assert "the database is away" in bare.nodes_unreadable
+
+
 async def test_the_steps_of_another_run_of_that_name_are_not_taken_for_those_that_were_asked_for(place: Place) -> None:
     await place.failed()
     place.stand.offload(WHERE, "play")

@@ -1,7 +1,7 @@
 """What our client makes of an API server that fails: on the stand-in alone, since a real one does not fail on order."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from receiver.model.errors import (
     SettingsError,
     Unauthorized,
 )
+from receiver.model.workflow import Workflow
 from receiver.sandbox import scenario
 from receiver.sandbox.kubernetes import WORKFLOW, ApiServer
 
@@ -138,6 +139,65 @@ async def test_a_termination_whose_answer_was_lost_is_recognised_when_it_is_repe
 
     assert again.shutdown == "Terminate"
     assert len(server.faults.effects(method="PATCH")) == 1
+
+
+JOB = {
+    "apiVersion": "batch/v1",
+    "kind": "Job",
+    "metadata": {"name": "clean"},
+    "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "none"}]}}},
+}
+DEPLOYMENT = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "agent", "namespace": WHERE},
+    "spec": {
+        "selector": {"matchLabels": {"app": "agent"}},
+        "template": {
+            "metadata": {"labels": {"app": "agent"}},
+            "spec": {"containers": [{"name": "main", "image": "none"}]},
+        },
+    },
+}
+REPEATED: dict[str, Callable[[Cluster, Workflow], Awaitable[object]]] = {
+    "stop": lambda cluster, play: cluster.stop(play, operation="run-1:2"),
+    "suspend": lambda cluster, play: cluster.suspend(play, operation="run-1:2"),
+    "mark_retry": lambda cluster, play: cluster.mark_retry(play, operation="run-1:2"),
+    "create_workflow": lambda cluster, _: cluster.create_workflow(
+        scenario.workflow(WHERE, "x"), "clean-1", operation="run-1:2"
+    ),
+    "create_job": lambda cluster, _: cluster.create_job(WHERE, JOB, operation="run-1:2"),
+    "restart_deployment": lambda cluster, _: cluster.restart_deployment(WHERE, "agent", operation="run-1:2"),
+}
+
+
+@pytest.mark.parametrize("verb", REPEATED)
+async def test_what_was_done_and_whose_answer_was_lost_is_not_done_again(
+    server: ApiServer, cluster: Cluster, verb: str
+) -> None:
+    server.adopt(DEPLOYMENT)
+    workflow = await cluster.get_workflow(WHERE, "play")
+    for method in ("PATCH", "POST"):
+        server.faults.reset_after_effect(method=method)
+
+    with pytest.raises(ClusterUnreachable):
+        await REPEATED[verb](cluster, workflow)
+    revision = server.storage.revision
+    await REPEATED[verb](cluster, workflow)
+
+    assert server.storage.revision == revision
+
+
+async def test_workflows_are_counted_in_pages_without_their_specification(server: ApiServer, cluster: Cluster) -> None:
+    for number in range(501):
+        server.adopt(scenario.workflow("many", f"w{number:04}"))
+
+    assert await cluster.count_unfinished("many") == 501
+    asked = server.faults.seen(path="/many/workflows$")
+    assert [(one.query["limit"], one.query["labelSelector"]) for one in asked] == [
+        ("500", "workflows.argoproj.io/completed!=true")
+    ] * 2
+    assert all("PartialObjectMetadataList" in one.headers["accept"] for one in asked)
 
 
 async def test_a_workflow_that_is_created_anew_between_look_and_act_is_not_terminated(

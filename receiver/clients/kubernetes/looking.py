@@ -1,6 +1,7 @@
 """What is read of a cluster. Nothing here changes anything."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from kubernetes import client
@@ -9,7 +10,7 @@ from receiver.clients.kubernetes import reading, reading_workloads
 from receiver.clients.kubernetes.asking import WORKFLOWS, Asking
 from receiver.clients.kubernetes.marks import RESUBMITTED_FROM
 from receiver.clients.kubernetes.names import check_name, check_namespace
-from receiver.model.errors import LogUnreadable, RequestRefused
+from receiver.model.errors import ClusterError, LogUnreadable, RequestRefused
 from receiver.model.workflow import Pod, Right, WarningEvent, Workflow
 from receiver.model.workload import Deployment, Job
 
@@ -35,19 +36,35 @@ _NEEDED = (
 class Looking(Asking):
     """The questions."""
 
+    _read_steps: Callable[[Workflow], Awaitable[Workflow]] | None = None
+
+    def read_steps_by(self, hydrate: Callable[[Workflow], Awaitable[Workflow]]) -> None:
+        """Let `get_workflow` ask *hydrate* for the steps that the object itself does not hold.
+
+        Args:
+            hydrate: Returns the same run with its steps, or raises a `ClusterError`; such as `ArgoServer.hydrated`.
+        """
+        self._read_steps = hydrate
+
     async def version(self) -> str:
         """Return what the API server calls its version, such as `v1.36.0`."""
         answer = await self._json("read the version of the cluster", client.VersionApi(self._api).get_code)
         return str(answer["gitVersion"])
 
     async def get_workflow(self, namespace: str, name: str) -> Workflow:
-        """Read a workflow.
+        """Read a workflow; where its steps cannot be read, it says so and why.
 
         Raises:
             NotFound: There is none of that name.
             ClusterError: It could not be read.
         """
-        return reading.workflow(await self.raw_workflow(namespace, name))
+        found = reading.workflow(await self.raw_workflow(namespace, name))
+        if found.nodes is not None or self._read_steps is None:
+            return found
+        try:
+            return await self._read_steps(found)
+        except ClusterError as why:
+            return replace(found, nodes_unreadable=str(why))
 
     async def raw_workflow(self, namespace: str, name: str) -> dict[str, Any]:
         """Read a workflow as the API returns it, to be kept whole: for the archive, or for a resubmit later on.

@@ -119,6 +119,19 @@ def test_steps_that_cannot_be_unpacked_are_unreadable_with_the_reason(text: str,
     assert reason in found.nodes_unreadable
 
 
+def test_a_run_that_argo_server_made_for_us_says_so_by_its_parameters_and_its_repetition_does_not() -> None:
+    theirs = {"name": "date", "value": "today"}
+    ours = [{"name": "receiver-run", "value": "run-1:2"}, {"name": "receiver-resubmitted-from-uid", "value": "old"}]
+    made = raw(spec={"entrypoint": "main", "arguments": {"parameters": [*ours, theirs]}})
+
+    found = reading.workflow(made)
+    again = resubmission(made, name="etl-2", operation="run-2:2")
+
+    assert (found.operation, found.resubmitted_from_uid) == ("run-1:2", "old")
+    assert again["spec"]["arguments"] == {"parameters": [theirs]}
+    assert made["spec"]["arguments"]["parameters"] == [*ours, theirs]
+
+
 PACKERS = {"gzip": gzip.compress, "zstd": zstandard.compress, "brotli": brotli.compress}
 
 
