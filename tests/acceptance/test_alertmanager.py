@@ -1,6 +1,5 @@
 """A real Alertmanager in front of the whole service: what it delivers over HTTP ends where it must."""
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -8,40 +7,17 @@ from typing import Any
 
 from receiver.sandbox.pagerduty import AlertStatus
 from receiver.sandbox.scenario import stuck_workflow
-from tests.conftest import tool
 
-from .conftest import NAMESPACE, WEBHOOK, Service, Stage, complaints, free_port, until
+from .alertmanagers import Alertmanager
+from .conftest import NAMESPACE, WEBHOOK, Service, Stage, complaints, until
 
 
 @asynccontextmanager
 async def alertmanager(stage: Stage, service: Service, **http_config: Any) -> AsyncIterator[str]:
     """Run the real Alertmanager with one route, to the service; gives its address."""
-    webhook = {"url": service.url + WEBHOOK, "send_resolved": True, "http_config": http_config}
-    route = {"receiver": "receiver", "group_by": ["..."], "group_wait": "100ms", "group_interval": "1s"}
-    config = {"route": route, "receivers": [{"name": "receiver", "webhook_configs": [webhook]}]}
-    file = stage.folder / "alertmanager.yml"
-    file.write_text(json.dumps(config), encoding="utf-8")
-    port = free_port()
-    command = [
-        tool("prometheus-alertmanager"),
-        f"--config.file={file}",
-        f"--storage.path={stage.folder / 'alertmanager'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--cluster.listen-address=",
-    ]
-    process = await stage.launch(command, port=port)
-
-    async def answers() -> bool:
-        assert process.runs, process.said
-        try:
-            async with stage.session.get(f"{process.url}/-/ready") as answer:
-                return answer.status == 200
-        except OSError:
-            return False
-
-    await until(answers, "Alertmanager is ready")
-    yield process.url
-    await process.kill()
+    started = await Alertmanager(stage=stage, webhook=service.url + WEBHOOK, http_config=http_config).start()
+    yield started.url
+    await started.kill()
 
 
 async def raise_alert(stage: Stage, url: str, labels: Mapping[str, str], *, over: bool = False) -> None:
