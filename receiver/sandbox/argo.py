@@ -5,8 +5,8 @@ one that is told to shut down ends as Argo ends it; one that is suspended waits.
 objects under the same rules as everybody else.
 
 What a workflow does is said by its annotation `sandbox/course`: one word for each attempt, the last one for all later
-ones. A retry is an attempt as well. Since a resubmit copies annotations, `hang, succeed` is a workflow that hangs, and
-whose repetition goes well.
+ones. A retry is an attempt as well, and so is what follows a deleted pod. Since a resubmit copies annotations, `hang,
+succeed` is a workflow that hangs, and whose repetition goes well.
 """
 
 import asyncio
@@ -135,6 +135,8 @@ class ArgoController:
             self._end(workflow, "Succeeded")
         elif nodes.get(step.id, {}).get("phase", "Pending") == "Pending":
             self._start_step(workflow, step)
+        elif self._storage.get(POD, workflow["metadata"]["namespace"], step.pod) is None:
+            self._lose(workflow, step)
         elif step != steps[-1] or (course := self._course(workflow)) is Course.SUCCEED:
             self._end_step(workflow, step, "Succeeded")
         elif course is Course.FAIL:
@@ -151,6 +153,18 @@ class ArgoController:
         self._registry.replace(POD, namespace, step.pod, pod | {"status": argo.running(pod, now)}, subresource="status")
         self._server.logs.write(pod, "main", [Line(at=now, text=f"{step.name or step.workflow}: started")])
         self._write_node(workflow, argo.step_node(step, now))
+
+    def _lose(self, workflow: Json, step: argo.Step) -> None:
+        """Make of a step whose pod was deleted what Argo makes of it: a new attempt where its template allows one."""
+        if argo.tries_again(workflow, step):
+            nodes = {key: node for key, node in workflow["status"]["nodes"].items() if key != step.id}
+            workflow = argo.attempted_again(workflow)
+            self._write(workflow, workflow["status"] | {"nodes": nodes}, workflow["status"]["phase"])
+            return
+        node = argo.ended(workflow["status"]["nodes"][step.id], "Error", self._server.clock(), "pod deleted")
+        self._write_node(workflow, node)
+        workflow = self._registry.read(WORKFLOW, workflow["metadata"]["namespace"], workflow["metadata"]["name"])
+        self._end(workflow, "Error", f"child '{step.path}' errored")
 
     def _end_step(self, workflow: Json, step: argo.Step, phase: str) -> None:
         now = self._server.clock()

@@ -56,10 +56,24 @@ def node_id(workflow: str, path: str) -> str:
 
 
 def retries(workflow: Json) -> int:
-    """Return how often a workflow was retried, as the stand-in of Argo Server notes it; a repetition begins anew."""
+    """Return how often a workflow or a step of it was retried, as the stand-ins note it; a repetition begins anew."""
     metadata = workflow["metadata"]
     uid, _, number = (metadata.get("annotations") or {}).get(RETRIES, "").partition(":")
     return int(number) if uid == metadata["uid"] else 0
+
+
+def attempted_again(workflow: Json) -> Json:
+    """Return a workflow that notes one more retry of itself or of one of its steps."""
+    metadata = workflow["metadata"]
+    count = f"{metadata['uid']}:{retries(workflow) + 1}"
+    annotations = (metadata.get("annotations") or {}) | {RETRIES: count}
+    return workflow | {"metadata": metadata | {"annotations": annotations}}
+
+
+def tries_again(workflow: Json, step: Step) -> bool:
+    """Say whether a step may be tried again: whether its template has a retry strategy."""
+    templates = workflow["spec"].get("templates", [])
+    return any(one["name"] == step.template and "retryStrategy" in one for one in templates)
 
 
 def steps(workflow: Json) -> list[Step]:

@@ -60,9 +60,8 @@ def retried(workflow: Json, now: datetime, *, selected: frozenset[str], phase: s
     for label in (argo.COMPLETED, _ARCHIVING):
         labels.pop(label, None)
     metadata["labels"] = labels | ({argo.PHASE: phase} if phase else {})
-    count = f"{metadata['uid']}:{argo.retries(workflow) + 1}"
-    metadata["annotations"] = (metadata.get("annotations") or {}) | {argo.RETRIES: count}
-    return {**workflow, "metadata": metadata, "spec": _reopened(workflow["spec"]), "status": status}, frozenset(gone)
+    after = workflow | {"metadata": metadata, "spec": _reopened(workflow["spec"]), "status": status}
+    return argo.attempted_again(after), frozenset(gone)
 
 
 def resubmitted(workflow: Json, now: datetime, *, memoized: bool, parameters: list[str]) -> Json:

@@ -183,3 +183,20 @@ def test_a_stuck_workflow_has_stood_still_for_as_long_as_asked(server: ApiServer
     assert max(node["startedAt"] for node in nodes) == "2026-11-24T03:00:00Z"
     assert found["metadata"]["labels"]["agent"] == "tess"
     assert found["status"]["progress"] == "1/2"
+
+
+@pytest.mark.parametrize(("strategy", "end"), [({"limit": "2"}, "Succeeded"), (None, "Error")])
+def test_a_step_whose_pod_was_deleted_is_tried_again_only_under_a_retry_strategy(
+    server: ApiServer, argo: ArgoController, strategy: object, end: str
+) -> None:
+    body = scenario.workflow(WHERE, "play", course="hang, succeed")
+    if strategy:
+        body["spec"]["templates"][1]["retryStrategy"] = strategy
+    server.adopt(body)
+    assert phases(server, argo, "play", 10)[-1] == "Running"
+    [pod] = [one for one in server.storage.every(POD, WHERE) if one["status"]["phase"] == "Running"]
+
+    server.registry.delete(POD, WHERE, pod["metadata"]["name"], {"gracePeriodSeconds": 0})
+
+    assert phases(server, argo, "play", 10)[-1] == end
+    assert len(server.storage.every(POD, WHERE)) == (2 if strategy else 1)
