@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from receiver.cli.person import person
 from receiver.cli.reading import Config, Cursor, Limit, Output, absent, ask, more, opened, run, settings_of
-from receiver.cli.remediations import person
 from receiver.cli.tables import Form, dump, members, say, table
 from receiver.model.alert import Receipt, Spooled
 from receiver.model.errors import DeliveryError, SettingsError, StoreError

@@ -24,8 +24,10 @@ class Later(NamedTuple):
 LATER: Final[Mapping[str, Later]] = {
     "alerts": Later("receiver.cli.alerts", "Alerts: list, show, tail."),
     "incidents": Later("receiver.cli.incidents", "Incidents: list, and show the story of one."),
-    "remediations": Later("receiver.cli.remediations", "Remediations: list, show, approve, reject, cancel."),
-    "playbooks": Later("receiver.cli.playbooks", "Playbooks: list, show, lint."),
+    "remediations": Later(
+        "receiver.cli.remediations", "Remediations: list, show, approve, reject, cancel, pause, resume."
+    ),
+    "playbooks": Later("receiver.cli.playbooks", "Playbooks: list, show, lint, close."),
     "why": Later("receiver.cli.why", "Every decision about an alert or an incident, above all each refusal."),
     "outbox": Later("receiver.cli.outbox", "What people were told, and what became of it."),
     "deadletter": Later("receiver.cli.deadletters", "Bodies that were not understood: list, show, replay, discard."),

@@ -105,6 +105,7 @@ def _head(incident: Incident) -> None:
             ("taken on by", incident.acknowledged_by),
             ("before it", incident.previous_id),
             ("goes on in", incident.merged_into),
+            ("told of by incident", incident.part_of),
         ]
     )
     say()

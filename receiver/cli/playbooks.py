@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from receiver.cli import playbook_close
 from receiver.cli.front import settings_of
 from receiver.cli.reading import Config, Output, absent, ask
 from receiver.cli.tables import Form, dump, members, say, table
@@ -14,11 +15,14 @@ from receiver.model.errors import PlaybookError
 from receiver.remediate.language import Playbook, check_names, load, warnings
 from receiver.remediate.loader import load_all
 from receiver.store.history import playbooks
+from receiver.store.history.playbooks import Loaded
 from receiver.web.api.playbooks import playbook_shape, playbook_text_shape
 
 app = typer.Typer(
     add_completion=False, name="playbooks", help="Playbooks: what may be done about which alert.", no_args_is_help=True
 )
+
+app.command("close")(playbook_close.close)
 
 
 @app.command("list")
@@ -29,8 +33,8 @@ def list_playbooks(*, config: Config = None, output: Output = Form.TABLE) -> Non
         dump({"items": [playbook_shape(one) for one in found]})
         return
     table(
-        ("name", "mode", "what it does", "cannot work because", "version", "loaded"),
-        ((one.name, one.mode, one.summary, one.disabled, one.version, one.loaded_at) for one in found),
+        ("name", "mode", "what it does", "held back because", "version", "loaded"),
+        ((one.name, one.mode, one.summary, _held_back(one), one.version, one.loaded_at) for one in found),
     )
 
 
@@ -49,6 +53,8 @@ def show_playbook(name: str, *, config: Config = None, output: Output = Form.TAB
             ("mode", found.mode),
             ("version", found.version),
             ("cannot work because", found.disabled),
+            ("breaker open because", found.standing.opened_because),
+            ("only proposes because", found.standing.demoted_because),
             ("loaded", found.loaded_at),
         ]
     )
@@ -70,6 +76,20 @@ def lint(
         say(f"{playbook.name} is right; its mode is {playbook.mode.value}")
         for warning in warnings(playbook):
             say(f"  warning: {warning}")
+
+
+def _held_back(playbook: Loaded) -> str:
+    standing = playbook.standing
+    return "; ".join(
+        filter(
+            None,
+            (
+                playbook.disabled,
+                standing.opened_because and f"breaker open: {standing.opened_because}",
+                standing.demoted_because and f"only proposes: {standing.demoted_because}",
+            ),
+        )
+    )
 
 
 def _read(files: list[Path]) -> Iterator[Playbook]:

@@ -1,7 +1,6 @@
 """`receiver remediations`: what was done, step by step, and a person's word about it."""
 
 import asyncio
-import getpass
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import Annotated, Final
 
 import typer
 
+from receiver.cli import pauses
+from receiver.cli.person import person
 from receiver.cli.reading import Config, Cursor, Limit, Output, absent, ask, more, opened, run as run_work, settings_of
 from receiver.cli.tables import Form, dump, members, say, table
 from receiver.cli.waking import waking
@@ -29,6 +30,9 @@ app = typer.Typer(
     help="Remediations: the audit trail, and its decisions.",
     no_args_is_help=True,
 )
+
+app.command("pause")(pauses.pause)
+app.command("resume")(pauses.resume)
 
 _POLL: Final = timedelta(seconds=0.5)
 _HINT: Final = timedelta(seconds=15)
@@ -140,11 +144,6 @@ def run_table(found: Sequence[Run]) -> None:
             for one in found
         ),
     )
-
-
-def person() -> str:
-    """Name whoever runs the command, for the record."""
-    return f"{getpass.getuser()} at the command line"
 
 
 async def _word(config: Path | None, kind: Kind, number: int, note: str, *, wait: bool) -> None:

@@ -11,10 +11,18 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from receiver.model.remediation import Outcome
 from receiver.model.standing import Standing
+from receiver.model.timeline import Event, Kind
+from receiver.store import timeline
 from receiver.store.database import Transaction
+from receiver.store.decisions import lock_scopes
 from receiver.store.guard_tables import PlaybookStateRow, RecurrenceRow
 from receiver.store.rows import Row
 from receiver.store.tables import RunRow
+
+
+def scope_of(playbook: str) -> str:
+    """Name what is locked by whoever decides for a playbook, or changes how it stands."""
+    return f"playbook {playbook}"
 
 
 async def read(transaction: Transaction, playbook: str) -> Standing:
@@ -40,8 +48,14 @@ async def demote(transaction: Transaction, playbook: str, at: datetime, because:
     await _write(transaction, playbook, demoted_at=at, demoted_because=because)
 
 
-async def close(transaction: Transaction, playbook: str, at: datetime, by: str) -> None:
-    """Close the breaker of a playbook and give its own mode back; failures up to now count no more."""
+async def close(transaction: Transaction, playbook: str, at: datetime, by: str) -> Standing:
+    """Close the breaker of a playbook and give its own mode back; failures up to now count no more.
+
+    Returns:
+        How it stood before.
+    """
+    await lock_scopes(transaction, scope_of(playbook))
+    before = await read(transaction, playbook)
     await _write(
         transaction,
         playbook,
@@ -52,6 +66,9 @@ async def close(transaction: Transaction, playbook: str, at: datetime, by: str) 
         closed_at=at,
         closed_by=by,
     )
+    text = f"{by} closed the breaker of {playbook} and gave its own mode back"
+    await timeline.add(transaction, Event(at=at, kind=Kind.BREAKER_CLOSED, text=text, detail={"playbook": playbook}))
+    return before
 
 
 async def note_recurrence(

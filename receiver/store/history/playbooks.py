@@ -6,6 +6,8 @@ from datetime import datetime
 from sqlalchemy import select
 
 from receiver.model.remediation import Mode
+from receiver.model.standing import Standing
+from receiver.store import standings
 from receiver.store.database import Transaction
 from receiver.store.rows import Row
 from receiver.store.tables import PlaybookRow
@@ -19,6 +21,7 @@ class Loaded:
         version: Changes whenever the text does.
         text: The document itself.
         disabled: Why it cannot work here; empty when it can.
+        standing: What its own results have made of it.
     """
 
     name: str
@@ -28,21 +31,23 @@ class Loaded:
     text: str
     disabled: str
     loaded_at: datetime
+    standing: Standing
 
 
 async def all_loaded(tx: Transaction) -> tuple[Loaded, ...]:
     """Read all playbooks, by name."""
+    standing = {one.playbook: one for one in await standings.all_standings(tx)}
     found = await tx.execute(select(PlaybookRow).order_by(PlaybookRow.name))
-    return tuple(_loaded(row) for row in found)
+    return tuple(_loaded(row, standing.get(row.name, Standing(playbook=row.name))) for row in found)
 
 
 async def get(tx: Transaction, name: str) -> Loaded | None:
     """Read one playbook; None when none of that name is loaded."""
     row = (await tx.execute(select(PlaybookRow).where(PlaybookRow.name == name))).one_or_none()
-    return None if row is None else _loaded(row)
+    return None if row is None else _loaded(row, await standings.read(tx, name))
 
 
-def _loaded(row: Row) -> Loaded:
+def _loaded(row: Row, standing: Standing) -> Loaded:
     return Loaded(
         name=row.name,
         version=row.version,
@@ -51,4 +56,5 @@ def _loaded(row: Row) -> Loaded:
         text=row.text,
         disabled=row.disabled,
         loaded_at=row.loaded_at,
+        standing=standing,
     )

@@ -41,6 +41,7 @@ class IncidentShape(Struct, frozen=True, kw_only=True):
     previous_id: Annotated[int | None, Meta(description="The incident about the same that was over before.")]
     acknowledged_by: Annotated[str, Meta(description="Who took it on; empty while nobody has.")]
     merged_into: Annotated[int | None, Meta(description="The incident in which it goes on, if it is about the same.")]
+    part_of: Annotated[int | None, Meta(description="The incident that tells people of it together with others.")]
 
 
 class FindingShape(Struct, frozen=True, kw_only=True):
@@ -131,6 +132,7 @@ def _members(incident: Incident) -> dict[str, Any]:
         "previous_id": incident.previous_id,
         "acknowledged_by": incident.acknowledged_by,
         "merged_into": incident.merged_into,
+        "part_of": incident.part_of,
     }
 
 

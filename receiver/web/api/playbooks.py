@@ -13,6 +13,7 @@ from receiver.store.database import Database
 from receiver.store.history import playbooks
 from receiver.store.history.playbooks import Loaded
 from receiver.web.access import needs
+from receiver.web.api.breakers import StandingShape, close_breaker, standing_shape
 from receiver.web.problems import not_found
 from receiver.webhook.access import Role
 
@@ -26,6 +27,7 @@ class PlaybookShape(Struct, frozen=True, kw_only=True):
     summary: str
     disabled: Annotated[str, Meta(description="Why it cannot work here; empty when it can.")]
     loaded_at: datetime
+    standing: Annotated[StandingShape, Meta(description="What its own results have made of it.")]
 
 
 class PlaybookTextShape(PlaybookShape, frozen=True, kw_only=True):
@@ -75,6 +77,7 @@ def _members(playbook: Loaded) -> dict[str, Any]:
         "summary": playbook.summary,
         "disabled": playbook.disabled,
         "loaded_at": playbook.loaded_at,
+        "standing": standing_shape(playbook.standing),
     }
 
 
@@ -84,7 +87,7 @@ def _absent(name: str) -> Exception:
 
 ROUTER = Router(
     "/playbooks",
-    route_handlers=[list_playbooks, get_playbook],
+    route_handlers=[list_playbooks, get_playbook, close_breaker],
     opt=needs(Role.VIEWER),
     tags=["playbooks"],
 )

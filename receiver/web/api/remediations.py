@@ -15,7 +15,9 @@ from receiver.store.database import Database
 from receiver.store.history import remediations
 from receiver.store.history.remediations import RunFilter
 from receiver.web.access import caller_of, needs
+from receiver.web.api import evidence
 from receiver.web.api.asking import Asked, Wake, ask
+from receiver.web.api.pauses import HANDLERS
 from receiver.web.api.shapes import Cursor, Items, Limit, TargetShape, items_of, target_shape
 from receiver.web.problems import conflict, not_found
 from receiver.webhook.access import Role
@@ -206,7 +208,7 @@ def _absent(run_id: int) -> Exception:
 
 ROUTER = Router(
     "/remediations",
-    route_handlers=[list_remediations, get_remediation, approve, reject, cancel],
+    route_handlers=[list_remediations, get_remediation, approve, reject, cancel, *HANDLERS, *evidence.HANDLERS],
     opt=needs(Role.VIEWER),
     tags=["remediations"],
 )

@@ -1,0 +1,102 @@
+"""Many workflows at once: what is acted on, and how few messages tell why the others were not."""
+
+import os
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from receiver.model.document import Document
+from receiver.remediate.language import Playbook, load
+from receiver.sandbox.alertmanager import Firing
+from receiver.sandbox.scenario import stuck_workflow
+
+from .conftest import NAMESPACE, PLAYBOOK, House
+
+CHANNEL = "#taskmaster-alerts"
+FLEET = int(os.environ.get("RECEIVER_TEST_STORM", "60"))
+"""How many workflows are stuck; `make test-long` takes 500."""
+
+
+def limited(guards: str) -> Playbook:
+    """The restart playbook, live, with other limits."""
+    text = PLAYBOOK.replace("guards: {cooldown: 1h, attempts: {max: 2, per: 24h}}", f"guards: {guards}")
+    return load(Document(text, file="test.yaml"))
+
+
+async def break_all(house: House) -> list[Firing]:
+    """Let a whole fleet hang at once, and Alertmanager say so in one delivery."""
+    names = [f"etl-{number:03d}" for number in range(FLEET)]
+    for name in names:
+        stuck_workflow(house.cluster, NAMESPACE, name, course="hang, succeed")
+    alerts = [
+        Firing(
+            labels={
+                "alertname": "WorkflowStuckDetection",
+                "severity": "critical",
+                "namespace": NAMESPACE,
+                "workflow_name": name,
+            },
+            annotations={},
+            starts_at=house.clock(),
+        )
+        for name in names
+    ]
+    await house.deliver(*alerts)
+    await house.work()
+    return alerts
+
+
+def terminated(house: House) -> int:
+    return sum(effect.startswith("PATCH") for effect in house.effects())
+
+
+async def refused(house: House) -> list[tuple[str, int]]:
+    """How many decisions each guard refused first."""
+    return await house.rows(
+        "select (jsonb_path_query_first(checks, '$[*] ? (@.passed == false)'))->>'guard', count(*) from decisions "
+        "where outcome = 'blocked' group by 1"
+    )
+
+
+@pytest.mark.timeout(600)
+async def test_a_storm_is_one_incident_and_no_action(house: House) -> None:
+    house.rooms = replace(house.rooms, playbooks=(limited("{budget: {max: 5, per: 10m}}"),))
+
+    alerts = await break_all(house)
+
+    assert terminated(house) == 0
+    assert await refused(house) == [("storm", FLEET)]
+    own = [message for message in house.slack.messages(CHANNEL) if message.thread_ts is None]
+    assert len(own) == 1
+    assert f"{FLEET} workflows match within 5m" in own[0].text
+    assert len(house.pagerduty.alerts) == 1
+    [(gathering, opened)] = await house.rows("select id, firing from incidents where part_of is null")
+    assert opened == 0
+    told = await house.rows(
+        f"select count(*) from timeline where kind = 'incident.gathered' and incident_id = {gathering}"
+    )  # noqa: S608 - our own number
+    assert told == [(FLEET,)]
+
+    for alert in alerts:
+        await house.resolve(alert)
+    await house.live(timedelta(minutes=20), timedelta(minutes=1))
+
+    assert await house.rows("select distinct state from incidents") == [("closed",)]
+    assert [page.status.value for page in house.pagerduty.alerts] == ["resolved"]
+    assert len([message for message in house.slack.messages(CHANNEL) if message.thread_ts is None]) == 1
+
+
+@pytest.mark.timeout(600)
+async def test_without_the_brake_the_budget_bounds_a_storm_and_one_incident_tells_of_the_rest(house: House) -> None:
+    house.rooms = replace(house.rooms, playbooks=(limited("{storm: false, budget: {max: 5, per: 10m}}"),))
+
+    await break_all(house)
+
+    assert terminated(house) == 5
+    assert await house.rows("select count(*) from runs where state <> 'finished'") == [(5,)]
+    assert await refused(house) == [("budget", FLEET - 5)]
+    own = [message for message in house.slack.messages(CHANNEL) if message.thread_ts is None]
+    assert len(own) == 4, "three that were refused first, and one for all that followed"
+    assert len(house.pagerduty.alerts) == 4
+    assert await house.rows("select count(*) from incidents where part_of is not null") == [(FLEET - 8,)]
