@@ -20,6 +20,7 @@ from receiver.remediate.loader import load_all
 from receiver.settings import Settings
 from receiver.store.database import Database
 from receiver.store.embedded import EmbeddedPostgres
+from receiver.store.evidence import Vault
 from receiver.store.jobs import Queue
 
 _IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
@@ -58,9 +59,19 @@ async def open_database(settings: Settings, url: str) -> AsyncIterator[Database]
 
 @asynccontextmanager
 async def open_rooms(
-    settings: Settings, database: Database, *, say: Callable[[str], None] = say_on_console
+    settings: Settings,
+    database: Database,
+    *,
+    say: Callable[[str], None] = say_on_console,
+    vault: Vault | None = None,
 ) -> AsyncIterator[Rooms]:
     """Open all clients that are configured, load the playbooks, and join the queue.
+
+    Args:
+        settings: What is configured.
+        database: The open database.
+        say: Says what a place that is not configured would have been told.
+        vault: The bucket for evidence, opened by whoever has it; None where none is configured.
 
     Raises:
         SettingsError: A client's settings cannot be used.
@@ -101,6 +112,8 @@ async def open_rooms(
             slack_channel=settings.slack.channel,
             pagerduty=pagerduty,
             alertmanagers=alertmanagers,
+            vault=vault,
+            evidence_prefix=settings.archive.evidence_prefix,
             argo_url=settings.argo.ui_url,
             public_url=settings.server.public_url,
             mask=Mask(settings.mask),

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from receiver.model.duration import format_duration
 from receiver.model.finding import Finding, FindingState
-from receiver.model.remediation import Decision, Outcome, Run, RunState
+from receiver.model.remediation import Decision, Entry, EntryState, Outcome, Run, RunState
 from receiver.notify.situation import Situation, is_asking, is_lost, verb_at
 from receiver.notify.words import clean, cut, moment
 
@@ -19,6 +19,7 @@ LONGEST_NAME: Final = 80
 
 _DONE: Final[Mapping[str, str]] = {
     "workflow.terminate": "ended the workflow",
+    "workflow.stop": "stopped the workflow",
     "workflow.resubmit": "started it anew",
     "wait": "waited",
     "verify": "checked that it helped",
@@ -28,6 +29,7 @@ _DONE: Final[Mapping[str, str]] = {
 
 _DOING: Final[Mapping[str, str]] = {
     "workflow.terminate": "ending the workflow",
+    "workflow.stop": "stopping the workflow",
     "workflow.resubmit": "starting it anew",
     "wait": "waiting until it has ended",
     "verify": "checking that it helped",
@@ -186,14 +188,17 @@ def reason_of(run: Run) -> str:
 def steps_of(run: Run) -> list[str]:
     """Say what a run has tried, attempt by attempt, oldest first."""
     return [
-        f"{moment(entry.finished_at or entry.started_at)} {_attempted(entry.action, entry.state.value, entry.error)}"
+        f"{moment(entry.finished_at or entry.started_at)} {_attempted(entry)}"
         for entry in run.journal
     ]
 
 
-def done(action: str) -> str:
-    """Say that a step was taken, as people say it."""
-    return _DONE.get(action, f"took the step {name(action)}")
+def done(entry: Entry) -> str:
+    """Say that a step was taken: as people say it, else as its action told it."""
+    if entry.action in _DONE:
+        return f"Receiver {_DONE[entry.action]}."
+    told = entry.result.get("text")
+    return cut(clean(told), 500) if isinstance(told, str) else f"Receiver took the step {name(entry.action)}."
 
 
 def gaps(situation: Situation) -> list[str]:
@@ -216,14 +221,14 @@ def name(text: str) -> str:
     return cut(clean(text), LONGEST_NAME)
 
 
-def _attempted(action: str, state: str, error: str) -> str:
-    match state:
-        case "done":
-            return done(action)
-        case "failed":
-            return f"{name(action)} failed: {cut(clean(error), 300)}"
-        case _:
-            return f"{name(action)} was begun; whether it took effect is being looked at"
+def _attempted(entry: Entry) -> str:
+    match entry.state:
+        case EntryState.DONE:
+            return _DONE.get(entry.action) or done(entry)
+        case EntryState.FAILED:
+            return f"{name(entry.action)} failed: {cut(clean(entry.error), 300)}"
+        case EntryState.INTENDED:
+            return f"{name(entry.action)} was begun; whether it took effect is being looked at"
 
 
 def _feat(run: Run) -> str:

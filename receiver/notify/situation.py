@@ -16,7 +16,7 @@ SETTLE: Final = timedelta(minutes=15)
 
 _FAILED: Final = frozenset({Outcome.FAILED, Outcome.TIMED_OUT})
 _HARMLESS: Final = frozenset({Outcome.SUCCEEDED, Outcome.SKIPPED})
-_ENDS: Final = "workflow.terminate"
+_ENDS: Final = frozenset({"workflow.terminate", "workflow.stop"})
 _RESTARTS: Final = "workflow.resubmit"
 
 
@@ -122,8 +122,8 @@ def is_lost(run: Run) -> bool:
     """Answer whether a finished run ended, or may have ended, a workflow that it did not start again."""
     if run.state is not RunState.FINISHED or run.outcome in _HARMLESS:
         return False
-    attempted = [entry for entry in run.journal if entry.action == _ENDS and entry.state is not EntryState.FAILED]
-    ended = bool(attempted) or _passed(run, _ENDS)
+    attempted = [entry for entry in run.journal if entry.action in _ENDS and entry.state is not EntryState.FAILED]
+    ended = bool(attempted) or _passed(run, *_ENDS)
     back = any(entry.action == _RESTARTS and entry.state is EntryState.DONE for entry in run.journal)
     return ended and not back and not _passed(run, _RESTARTS)
 
@@ -133,8 +133,8 @@ def verb_at(run: Run, cursor: int) -> str:
     return str(run.steps[cursor].get("action", "")) if 0 <= cursor < len(run.steps) else ""
 
 
-def _passed(run: Run, verb: str) -> bool:
-    return any(verb_at(run, cursor) == verb for cursor in range(min(run.cursor, len(run.steps))))
+def _passed(run: Run, *verbs: str) -> bool:
+    return any(verb_at(run, cursor) in verbs for cursor in range(min(run.cursor, len(run.steps))))
 
 
 def _own_alerts(story: Story) -> tuple[Occurrence, ...]:

@@ -55,9 +55,9 @@ def _run(run: Run, *, paging: bool) -> Iterator[Line]:
     )
     for entry in run.journal:
         if entry.state is EntryState.DONE:
-            text = f"{moment(entry.finished_at or entry.started_at)} Receiver {account.done(entry.action)}"
+            text = f"{moment(entry.finished_at or entry.started_at)} {account.done(entry)}"
             made = account.successor_of(run) if entry.action == "workflow.resubmit" else ""
-            text += f": {made}." if made else "."
+            text = f"{text.removesuffix('.')}: {made}." if made else text
             yield Line(key=f"run:{run.id}:step:{entry.cursor}", text=text, cause=f"{number} took a step")
         elif entry.state is EntryState.FAILED:
             text = f"{account.name(entry.action)} failed (attempt {entry.attempt}): {cut(clean(entry.error), 500)}"

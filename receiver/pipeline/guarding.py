@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 import msgspec
 
@@ -12,14 +11,14 @@ from receiver.model.incident import Incident, Occurrence
 from receiver.model.remediation import Mode
 from receiver.model.standing import Standing
 from receiver.model.timeline import Event, Kind
+from receiver.pipeline.acting import means_of
 from receiver.pipeline.rooms import Rooms
 from receiver.remediate.guards import GuardFacts
 from receiver.remediate.guards.fleet import RADIUS_WINDOW
 from receiver.remediate.language import Playbook
+from receiver.remediate.rights import missing
 from receiver.store import decisions, measures, pauses, standings, timeline
 from receiver.store.database import Transaction
-
-NO_CLUSTER: Final = "no cluster is configured: set kubernetes.kubeconfig and kubernetes.context, or run inside one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +55,7 @@ async def lock(transaction: Transaction, case: Case) -> None:
     """Be alone with all that the guards count, until the end of the transaction."""
     await pauses.hold(transaction)
     playbook = case.pair.playbook.name
-    scopes = (_scope(playbook), f"namespace {case.namespace}", f"lineage {case.lineage or ''}")
+    scopes = (standings.scope_of(playbook), f"namespace {case.namespace}", f"lineage {case.lineage or ''}")
     await decisions.lock_scopes(transaction, *scopes)
 
 
@@ -76,7 +75,7 @@ async def facts_of(rooms: Rooms, transaction: Transaction, case: Case, standing:
         now=now,
         targets=await _targets(transaction, playbook, now),
         pauses=await pauses.current(transaction, now),
-        missing="" if rooms.cluster is not None else NO_CLUSTER,
+        missing=missing(playbook, means_of(rooms)),
         standing=standing,
         failures=await _failures(transaction, playbook, standing),
         namespace_allowed=rooms.kubernetes.allows(case.namespace),
@@ -125,7 +124,7 @@ async def review(rooms: Rooms, incident_id: int) -> None:
     by_name = {str(playbook.name): playbook for playbook in rooms.playbooks}
     async with rooms.database.transaction() as transaction:
         failed = [by_name[name] for name in await standings.failed_in(transaction, incident_id) if name in by_name]
-        await decisions.lock_scopes(transaction, *(_scope(playbook.name) for playbook in failed))
+        await decisions.lock_scopes(transaction, *(standings.scope_of(playbook.name) for playbook in failed))
         for playbook in failed:
             await _review(transaction, playbook, incident_id, rooms.now())
 
@@ -189,7 +188,3 @@ def _unread(survey: Survey) -> str:
     told = next((finding for finding in survey.findings if finding.source == "workflow"), None)
     failed = told is not None and told.state in {FindingState.FAILED, FindingState.DISABLED}
     return told.summary if told is not None and failed else ""
-
-
-def _scope(playbook: str) -> str:
-    return f"playbook {playbook}"

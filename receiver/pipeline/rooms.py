@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from receiver.clients.alertmanager import AlertmanagerClient
+from receiver.clients.argo import ArgoServer
+from receiver.clients.errand import Errands
 from receiver.clients.kubernetes import Cluster
 from receiver.clients.pagerduty import PagerDutyClient
 from receiver.clients.slack import SlackClient
@@ -14,6 +16,7 @@ from receiver.enrich.mask import Mask
 from receiver.remediate.language import Playbook
 from receiver.settings import Kubernetes, Route
 from receiver.store.database import Database
+from receiver.store.evidence import Vault
 from receiver.store.jobs import Queue
 
 log = structlog.get_logger()
@@ -36,9 +39,13 @@ class Rooms:
     Attributes:
         cluster: None where no cluster is configured; playbooks that need one are then refused with that reason.
         playbooks: In the order in which they are asked.
+        argo: Argo Server; None where it is not configured.
+        errands: HTTP requests of playbooks; None where no host is allowed.
         slack: None where it is not configured; then its messages go to the console.
         pagerduty: The same.
         alertmanagers: Each peer that may be asked; none where none is configured.
+        vault: The bucket for evidence; None where none is configured, and evidence lies in Postgres.
+        evidence_prefix: Begin of the keys of evidence.
         linger: How long an incident without firing alerts stays open.
         public_url: How people reach this service, for links; None where it is not said.
     """
@@ -50,10 +57,14 @@ class Rooms:
     routes: Sequence[Route]
     linger: timedelta
     cluster: Cluster | None = None
+    argo: ArgoServer | None = None
+    errands: Errands | None = None
     slack: SlackClient | None = None
     slack_channel: str = ""
     pagerduty: PagerDutyClient | None = None
     alertmanagers: Sequence[AlertmanagerClient] = ()
+    vault: Vault | None = None
+    evidence_prefix: str = "evidence"
     argo_url: str | None = None
     public_url: str | None = None
     mask: Mask = field(default_factory=Mask)

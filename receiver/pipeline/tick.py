@@ -12,11 +12,12 @@ from receiver.model.remediation import Run, RunState
 from receiver.model.request import Kind as Wish, Request
 from receiver.model.timeline import Event, Kind
 from receiver.model.workflow import Workflow
+from receiver.pipeline.acting import perform, see
+from receiver.pipeline.evidence import secure
 from receiver.pipeline.rooms import Rooms
-from receiver.remediate.actions import Means, Performed, Turn, effect
+from receiver.remediate.actions import Performed
 from receiver.remediate.attempt import UNDER_WAY_POLL, after_failure
 from receiver.remediate.facts import Facts, Reference, Verdict, verb_at, watched
-from receiver.remediate.language import parse_step
 from receiver.remediate.progress import advance
 from receiver.remediate.tick import Finished, Passed, Step, Wait
 from receiver.store import looks, requests, runs, timeline
@@ -42,7 +43,15 @@ async def tick(rooms: Rooms, run_id: int, cursor: int) -> None:
         incident = await incidents.get(transaction, run.incident_id)
         wishes = await requests.open_for_run(transaction, run_id)
     facts = await _look(rooms, run, alert, incident, wishes)
-    match advance(run, facts):
+    due = advance(run, facts)
+    if isinstance(due, Step):
+        kept = await secure(rooms, run, facts)
+        if kept is True:
+            # Gathering took a while: whatever was read before it is read anew.
+            await tick(rooms, run_id, cursor)
+            return
+        due = kept or due
+    match due:
         case Step() as step:
             await _take(rooms, run, facts, step)
         case Wait() as wait:
@@ -58,7 +67,6 @@ async def _look(
 ) -> Facts:
     """Read the cluster as it is now, and what people said meanwhile."""
     workflow, error = await _read(rooms.cluster, watched(run))
-    seen, unseen = await _seen(rooms, run)
     pods = None
     if rooms.cluster is not None and workflow is not None:
         try:
@@ -66,33 +74,18 @@ async def _look(
         except ClusterError as unread:
             log.warning("pods", action="pods_unread", run_id=run.id, error=str(unread))
     cancelled = next((wish for wish in wishes if wish.kind is Wish.CANCEL), None)
-    return Facts(
+    facts = Facts(
         now=rooms.now(),
         confirm=run.confirm,
         alert=alert,
         incident=incident,
         workflow=workflow,
-        workflow_error=error or unseen,
+        workflow_error=error,
         pods=pods,
-        seen=seen,
         verdicts=_verdicts(run, wishes),
         cancelled_by=cancelled.asked_by if cancelled else "",
     )
-
-
-async def _seen(rooms: Rooms, run: Run) -> tuple[object, str]:
-    """Let the present step look for what it may have done already: what it sees, and why it could not look."""
-    present = effect(verb_at(run, run.cursor))
-    if present is None:
-        return None, ""
-    try:
-        return await present.look(_means(rooms), run), ""
-    except (ClusterError, ActionError) as error:
-        return None, str(error)
-
-
-def _means(rooms: Rooms) -> Means:
-    return Means(cluster=rooms.cluster, alertmanagers=rooms.alertmanagers)
+    return facts if error else await see(rooms, run, facts)
 
 
 async def _read(cluster: Cluster | None, reference: Reference | None) -> tuple[Workflow | None, str]:
@@ -128,11 +121,11 @@ async def _take(rooms: Rooms, run: Run, facts: Facts, step: Step) -> None:
     """Take an effect: written down before, and after."""
     at = rooms.now()
     async with rooms.database.transaction() as transaction:
-        if not await runs.intend(transaction, run, attempt=step.attempt, action=step.action, at=at):
+        if not await runs.intend(transaction, run, attempt=step.attempt, action=step.action, at=at, intent=step.intent):
             return
         await timeline.add(transaction, _event(run, at, Kind.STEP_INTENDED, step.text, attempt=step.attempt))
     try:
-        done = await _perform(rooms, run, facts)
+        done = await perform(rooms, run, facts)
     except (ClusterError, ActionError) as error:
         at = rooms.now()
         async with rooms.database.transaction() as transaction:
@@ -154,23 +147,10 @@ async def _begin(rooms: Rooms, run: Run, step: Step, done: Performed) -> None:
     """Commit that an effect was begun which takes its time; the run stays at the step until it has ended."""
     at = rooms.now()
     async with rooms.database.transaction() as transaction:
-        await runs.settle(transaction, run, attempt=step.attempt, at=at, result=done.result)
+        result = {**done.result, "text": done.text}
+        await runs.settle(transaction, run, attempt=step.attempt, at=at, result=result)
         await timeline.add(transaction, _event(run, at, Kind.STEP_DONE, done.text, result=dict(done.result)))
     await _wait(rooms, run, Wait(until=at + UNDER_WAY_POLL, vars=done.vars, text=done.text))
-
-
-async def _perform(rooms: Rooms, run: Run, facts: Facts) -> Performed:
-    """Take the effect of the present step.
-
-    Raises:
-        ClusterError: It was refused, or no answer came.
-        ActionError: The same, or it is none that is known here.
-    """
-    verb, params = parse_step(run.steps[run.cursor])
-    present = effect(verb)
-    if present is None or run.target is None:
-        raise ActionError(f"{verb} has nothing to act on.")
-    return await present.perform(_means(rooms), Turn(run=run, target=run.target, facts=facts, params=params))
 
 
 async def _pass(rooms: Rooms, run: Run, passed: Passed) -> None:
@@ -185,7 +165,7 @@ async def _go_on(rooms: Rooms, run: Run, *, attempt: int | None, text: str, vari
         if not await runs.go_on(transaction, run, at=at, variables=variables):
             return
         if attempt is not None:
-            await runs.settle(transaction, run, attempt=attempt, at=at, result=result)
+            await runs.settle(transaction, run, attempt=attempt, at=at, result={**result, "text": text})
         await timeline.add(transaction, _event(run, at, Kind.STEP_DONE, text, result=dict(result)))
         await rooms.queue.enqueue(transaction, Job.TICK, {"run_id": run.id, "cursor": run.cursor + 1})
 

@@ -160,7 +160,7 @@ def _refusal(effect: Effect[Any], turn: Turn[Any], entries: list[Entry]) -> Fini
     if end is None and len(entries) >= MOST_ATTEMPTS:
         last = entries[-1].error or "no answer came"
         end = finish(run, Outcome.FAILED, f"{effect.name} was tried {len(entries)} times in vain; last: {last}")
-    if end is None and entries and not effect.repeatable:
+    if end is None and entries and not effect.repeatable(turn.params):
         end = _unrepeatable(run, effect, entries[-1])
     return _settled(run, facts, entries[-1], end) if isinstance(end, Finished) and entries else end
 
@@ -249,5 +249,6 @@ def _step(effect: Effect[Any], turn: Turn[Any], entries: list[Entry]) -> Step | 
         params=run.steps[run.cursor].get("params", {}),
         attempt=entries[-1].attempt + 1 if entries else 1,
         operation=turn.operation,
+        intent=effect.intent(turn),
         text=f"It is going to {effect.say(turn.params, f'{target.namespace}/{target.name}')}.",
     )

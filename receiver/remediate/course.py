@@ -6,8 +6,9 @@ from receiver.remediate.facts import verb_at
 
 
 def has_acted(run: Run) -> bool:
-    """Answer whether a step with an effect was passed."""
-    return any(effect(verb_at(run, cursor)) is not None for cursor in range(run.cursor))
+    """Answer whether a step was passed that changed what the run acts on."""
+    passed = (effect(verb_at(run, cursor)) for cursor in range(run.cursor))
+    return any(found is not None and found.on_target for found in passed)
 
 
 def is_midway(run: Run) -> bool:

@@ -17,6 +17,7 @@ class Step:
         params: Its parameters, as JSON values.
         attempt: Number of this attempt, from 1; part of the journal's key.
         operation: Name of the effect, by which the cluster recognises a repetition.
+        intent: What the action has to know again to recognise its effect, as JSON values; written down with the step.
     """
 
     cursor: int
@@ -25,6 +26,7 @@ class Step:
     attempt: int
     operation: str
     text: str
+    intent: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

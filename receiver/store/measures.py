@@ -22,6 +22,9 @@ _FAILED: Final = (Outcome.FAILED.value, Outcome.TIMED_OUT.value)
 _ENDED: Final = (*_FAILED, Outcome.SUCCEEDED.value)
 _HOLDS: Final = RunRow.state.in_(ACTIVE)
 _ACTED: Final = exists().where(EntryRow.run_id == RunRow.id)
+_REPLACING: Final = ("workflow.terminate", "workflow.stop", "workflow.resubmit", "workflow.resubmit_memoized")
+"""Actions after which a workflow is no target any more; one that was retried or resumed goes on and may be again."""
+_REPLACED: Final = exists().where(EntryRow.run_id == RunRow.id, EntryRow.action.in_(_REPLACING))
 
 
 async def acts(transaction: Transaction, playbook: str, lineage: str, since: datetime) -> tuple[datetime, ...]:
@@ -47,7 +50,7 @@ async def unfinished(transaction: Transaction, lineage: str) -> tuple[RunId, ...
 async def superseding(transaction: Transaction, uid: str) -> str:
     """Say which run of ours ended or replaced the workflow of a uid; empty when none did."""
     found = await transaction.execute(
-        select(RunRow.id).where(RunRow.target["uid"].astext == uid, _ACTED).order_by(RunRow.id.desc()).limit(1)
+        select(RunRow.id).where(RunRow.target["uid"].astext == uid, _REPLACED).order_by(RunRow.id.desc()).limit(1)
     )
     number = found.scalar()
     return "" if number is None else f"run {number}"

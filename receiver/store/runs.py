@@ -42,8 +42,25 @@ async def alert_of(transaction: Transaction, run: Run) -> Occurrence:
     return rows.occurrence((await transaction.execute(statement)).one())
 
 
-async def intend(transaction: Transaction, run: Run, *, attempt: int, action: str, at: datetime) -> bool:
+async def intend(
+    transaction: Transaction,
+    run: Run,
+    *,
+    attempt: int,
+    action: str,
+    at: datetime,
+    intent: Mapping[str, Any] | None = None,
+) -> bool:
     """Write down an effect before it is taken.
+
+    Args:
+        transaction: It is on record when this commits.
+        run: Whose present step it is.
+        attempt: Number of the attempt, from 1.
+        action: The verb.
+        at: The present time.
+        intent: What the action has to know again to recognise its effect; stands as the entry's result until it is
+            done.
 
     Returns:
         False when it is not ours to take: the run went on meanwhile, or somebody else took this attempt.
@@ -59,7 +76,7 @@ async def intend(transaction: Transaction, run: Run, *, attempt: int, action: st
             action=action,
             state=EntryState.INTENDED.value,
             started_at=at,
-            result={},
+            result=dict(intent or {}),
             error="",
         )
         .on_conflict_do_nothing()
@@ -77,15 +94,16 @@ async def settle(
     result: Mapping[str, Any] | None = None,
     error: str = "",
 ) -> None:
-    """Write down what became of an attempt."""
+    """Write down what became of an attempt; one that failed keeps what it intended."""
+    known = {} if result is None else {"result": dict(result)}
     await transaction.execute(
         update(EntryRow)
         .where(EntryRow.run_id == run.id, EntryRow.cursor == run.cursor, EntryRow.attempt == attempt)
         .values(
             state=(EntryState.FAILED if error else EntryState.DONE).value,
             finished_at=at,
-            result=dict(result or {}),
             error=error,
+            **known,
         )
     )
 

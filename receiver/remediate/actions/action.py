@@ -140,18 +140,30 @@ class Effect(Action[P]):
     """
     destructive: ClassVar[bool] = False
     """Whether something is lost by it that only the cluster holds, so that evidence has to be kept before."""
-    repeatable: ClassVar[bool] = True
-    """Whether an attempt whose answer was lost may be made once more. Otherwise people are told instead."""
+    on_target: ClassVar[bool] = True
+    """Whether it changes what the run acts on. Until one does, everything is confirmed anew before each effect."""
 
-    async def look(self, means: Means, run: Run) -> object:
-        """Read what shows whether the effect is there, for `Turn.facts.seen`. Changes nothing.
+    def repeatable(self, params: P) -> bool:
+        """Answer whether an attempt whose answer was lost may be made once more. Else people are told instead."""
+        del params
+        return True
+
+    async def look(self, means: Means, turn: Turn[P]) -> object:
+        """Read what shows whether the effect is there, for `Turn.facts.seen`; what else is known stands in *turn*.
+
+        Changes nothing.
 
         Raises:
             ClusterError: It could not be read, so the run waits.
             ActionError: The same.
         """
-        del means, run
+        del means, turn
         return None
+
+    def intent(self, turn: Turn[P]) -> Mapping[str, Any]:
+        """Give what `recover` has to know again after a crash, as JSON values: the result of the journal's entry."""
+        del turn
+        return {}
 
     @abstractmethod
     def recover(self, turn: Turn[P]) -> Performed | Failed | None:
@@ -168,7 +180,7 @@ class Effect(Action[P]):
 
     @abstractmethod
     async def perform(self, means: Means, turn: Turn[P]) -> Performed:
-        """Do it, once. Where it is `repeatable`, doing it again under the same operation does nothing more.
+        """Do it, once. Where it is repeatable, doing it again under the same operation does nothing more.
 
         Raises:
             ClusterError: It was refused, or no answer came.

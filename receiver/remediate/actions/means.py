@@ -3,24 +3,44 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, Protocol
 
 from receiver.clients.alertmanager import AlertmanagerClient
+from receiver.clients.argo import ArgoServer
+from receiver.clients.errand import Errands
 from receiver.clients.kubernetes import Cluster
 from receiver.model.errors import ActionError
+from receiver.model.workflow import Workflow
 
 
 class Need(Enum):
     """Something that has to be configured before an action can work."""
 
     CLUSTER = "a Kubernetes cluster"
+    ARGO_SERVER = "Argo Server"
     ALERTMANAGER = "Alertmanager"
+    HTTP = "a host that playbooks may ask"
+    ARCHIVE = "an archive of finished workflows"
 
 
 _ADVICE: Final = {
     Need.CLUSTER: "set kubernetes.kubeconfig and kubernetes.context, or run inside a cluster",
+    Need.ARGO_SERVER: "set argo.server_url and argo.token_file",
     Need.ALERTMANAGER: "set alertmanager.url",
+    Need.HTTP: "name it in http_action.allow",
+    Need.ARCHIVE: "this version of Receiver keeps none",
 }
+
+
+class Archive(Protocol):
+    """Where finished workflows are kept whole."""
+
+    async def holds(self, workflow: Workflow) -> str:
+        """Read a workflow back and compare it; say where it lies, or give an empty text where it is not, or differs.
+
+        Raises:
+            ActionError: The archive could not be read.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,19 +49,28 @@ class Means:
 
     Attributes:
         cluster: The Kubernetes API.
+        argo: Argo Server, for what only it can do.
         alertmanagers: Every peer that may be asked, in the order of the settings.
+        errands: HTTP requests to the hosts of `http_action.allow`.
+        archive: Where finished workflows are kept.
     """
 
     cluster: Cluster | None = None
+    argo: ArgoServer | None = None
     alertmanagers: Sequence[AlertmanagerClient] = ()
+    errands: Errands | None = None
+    archive: Archive | None = None
 
     def has(self, need: Need) -> bool:
         """Answer whether it is configured."""
-        match need:
-            case Need.CLUSTER:
-                return self.cluster is not None
-            case Need.ALERTMANAGER:
-                return bool(self.alertmanagers)
+        found = {
+            Need.CLUSTER: self.cluster,
+            Need.ARGO_SERVER: self.argo,
+            Need.ALERTMANAGER: self.alertmanagers or None,
+            Need.HTTP: self.errands,
+            Need.ARCHIVE: self.archive,
+        }
+        return found[need] is not None
 
     def the_cluster(self) -> Cluster:
         """Give the cluster.
@@ -50,8 +79,18 @@ class Means:
             ActionError: None is configured.
         """
         if self.cluster is None:
-            raise ActionError(absent(Need.CLUSTER))
+            raise ActionError(f"{absent(Need.CLUSTER)}.")
         return self.cluster
+
+    def the_argo_server(self) -> ArgoServer:
+        """Give Argo Server.
+
+        Raises:
+            ActionError: None is configured.
+        """
+        if self.argo is None:
+            raise ActionError(f"{absent(Need.ARGO_SERVER)}.")
+        return self.argo
 
 
 def absent(need: Need) -> str:

@@ -17,10 +17,23 @@ import msgspec
 
 from receiver.model.errors import PlaybookError
 from receiver.remediate.actions.action import Action, Effect, Params
+from receiver.remediate.actions.alertmanager_silence import AlertmanagerSilence
 from receiver.remediate.actions.approve import AskApproval
+from receiver.remediate.actions.deployment_restart import DeploymentRestart
+from receiver.remediate.actions.http_request import HttpRequest
+from receiver.remediate.actions.job_run import JobRun
+from receiver.remediate.actions.notify import Notify
+from receiver.remediate.actions.pod_delete import PodDelete
 from receiver.remediate.actions.verify import CheckHelped
 from receiver.remediate.actions.wait import AwaitCondition
+from receiver.remediate.actions.workflow_delete import WorkflowDelete
 from receiver.remediate.actions.workflow_resubmit import WorkflowResubmit
+from receiver.remediate.actions.workflow_resubmit_memoized import WorkflowResubmitMemoized
+from receiver.remediate.actions.workflow_resume import WorkflowResume
+from receiver.remediate.actions.workflow_retry import WorkflowRetry
+from receiver.remediate.actions.workflow_run import WorkflowRun
+from receiver.remediate.actions.workflow_stop import WorkflowStop
+from receiver.remediate.actions.workflow_suspend import WorkflowSuspend
 from receiver.remediate.actions.workflow_terminate import WorkflowTerminate
 
 GROUP: Final = "receiver.actions"
@@ -28,7 +41,20 @@ GROUP: Final = "receiver.actions"
 
 SHIPPED: Final[tuple[Action[Any], ...]] = (
     WorkflowTerminate(),
+    WorkflowStop(),
+    WorkflowSuspend(),
+    WorkflowResume(),
     WorkflowResubmit(),
+    WorkflowResubmitMemoized(),
+    WorkflowRetry(),
+    WorkflowDelete(),
+    WorkflowRun(),
+    PodDelete(),
+    DeploymentRestart(),
+    JobRun(),
+    AlertmanagerSilence(),
+    HttpRequest(),
+    Notify(),
     AwaitCondition(),
     CheckHelped(),
     AskApproval(),

@@ -3,7 +3,7 @@
 The new run's name follows from the step, so the cluster itself refuses a second one.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from receiver.clients.kubernetes import resubmit_name
 from receiver.model.errors import NotFound
@@ -31,12 +31,10 @@ class WorkflowResubmit(Effect[Resubmit]):
         del params
         return f"resubmit {target} as a new run"
 
-    async def look(self, means: Means, run: Run) -> Workflow | None:
+    async def look(self, means: Means, turn: Turn[Resubmit]) -> Workflow | None:
         """Read the new run, by the name that this step gives it."""
-        if run.target is None:
-            return None
         try:
-            return await means.the_cluster().get_workflow(run.target.namespace, new_name(run, run.target))
+            return await means.the_cluster().get_workflow(turn.target.namespace, new_name(turn.run, turn.target))
         except NotFound:
             return None
 
@@ -84,7 +82,7 @@ def new_name(run: Run, target: Target) -> str:
     return resubmit_name(target.name, operation_of(run, target))
 
 
-def now_watching(turn: Turn[Resubmit], made: Workflow) -> Performed:
+def now_watching(turn: Turn[Any], made: Workflow) -> Performed:
     """Tell of a new run; from now on it is the one that conditions are about."""
     reference = {"namespace": made.namespace, "name": made.name, "uid": made.uid}
     variables = {name: value for name, value in turn.kept.items() if name != KEPT}

@@ -54,8 +54,9 @@ def target(asked: Question) -> Check:
 def superseded(asked: Question) -> Check:
     """Refuse what a run of ours ended or replaced."""
     by, workflow = asked.facts.superseded_by, asked.workflow
-    if not by and workflow is not None and workflow.terminated_by:
-        by = f"run {workflow.terminated_by.partition(':')[0][:20]}"
+    ended_by = (workflow.terminated_by or workflow.stopped_by) if workflow is not None else ""
+    if not by and ended_by:
+        by = f"run {ended_by.partition(':')[0][:20]}"
     return verdict(
         "superseded",
         refusal=""

@@ -130,7 +130,7 @@ async def test_without_slack_and_pagerduty_the_console_says_what_they_would_have
     assert any("pagerduty would be told" in line for line in house.said)
     [(outcome, reason)] = await house.rows("select outcome, reason from decisions")
     assert outcome == "blocked"
-    assert "no cluster is configured" in reason
+    assert "a Kubernetes cluster is not configured" in reason
 
 
 async def test_each_line_of_the_story_is_in_the_timeline_in_order(house: House) -> None:

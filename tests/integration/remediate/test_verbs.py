@@ -57,8 +57,9 @@ async def read(cluster: Cluster, name: str) -> Workflow | None:
 
 
 async def seen(cluster: Cluster, found: Run) -> Turn[Any]:
-    made = await RESUBMIT.look(Means(cluster=cluster), found) if found.cursor == 2 else None
-    return turn(found, facts(now=datetime.now(UTC), workflow=await read(cluster, "etl"), seen=made))
+    now = turn(found, facts(now=datetime.now(UTC), workflow=await read(cluster, "etl")))
+    made = await RESUBMIT.look(Means(cluster=cluster), now) if found.cursor == 2 else None
+    return turn(found, replace(now.facts, seen=made))
 
 
 def delete(server: ApiServer, name: str) -> None:

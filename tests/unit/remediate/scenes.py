@@ -235,6 +235,7 @@ class Carrier:
             action=step.action,
             state=EntryState.INTENDED,
             started_at=self.world.now,
+            result=step.intent,
         )
         self.run = replace(self.run, journal=(*self.run.journal, line))
 

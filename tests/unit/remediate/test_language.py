@@ -49,7 +49,11 @@ def changed(old: str, new: str) -> Playbook:
         ("""['alertname="WorkflowStuckDetection"']""", "[]", "p.yaml:7: on.matchers: .*>= 1"),
         ("  - workflow.resubmit: {}", "  - {}", "p.yaml:18: .*exactly one verb, found none"),
         ("  - workflow.resubmit: {}", "  - workflow.terminate: {}", "p.yaml:18: .*stands twice"),
-        ("  - workflow.terminate: {}", "  - approve: {timeout: 1h}", "p.yaml:18: .*without workflow.terminate before"),
+        (
+            "  - workflow.terminate: {}",
+            "  - approve: {timeout: 1h}",
+            "p.yaml:18: .*without workflow.terminate or .* before",
+        ),
         ("  - wait:", "  - approve: {timeout: 1h}\n  - wait:", "p.yaml:17: approve between .* could leave"),
         ("terminate: {}\n", "terminate: {}\n    approve: {timeout: 1h}\n", "p.yaml:16: .*found workflow.terminate and"),
     ],
