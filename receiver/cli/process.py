@@ -16,7 +16,7 @@ from litestar.types import ASGIApp
 from msgspec.structs import replace
 
 from receiver.cli.entrance import Entrance, open_entrance
-from receiver.cli.s3 import open_cold
+from receiver.cli.s3 import open_cold, open_s3
 from receiver.cli.waking import waking
 from receiver.cli.watch import keep_watch, look_at_peers
 from receiver.cli.wiring import database_url, open_database, open_rooms
@@ -25,6 +25,7 @@ from receiver.pipeline.labour import Labour
 from receiver.pipeline.rooms import Rooms, say_on_console
 from receiver.settings import Hidden, Settings, Token, check_exposure
 from receiver.store import catalogue
+from receiver.store.evidence import Bundles
 from receiver.store.history.tiers import Cold
 from receiver.store.migrate import is_behind, migrate as migrate_database, revision_of
 from receiver.upkeep.calendar import keep_calendar
@@ -61,7 +62,8 @@ async def work(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(database_url(settings))
         database = await stack.enter_async_context(open_database(settings, url))
-        rooms = await stack.enter_async_context(open_rooms(settings, database))
+        s3 = await stack.enter_async_context(open_s3(settings))
+        rooms = await stack.enter_async_context(open_rooms(settings, database, vault=s3))
         labour = Labour(rooms)
         await stack.enter_async_context(_background("worker", _behind_the_door(settings, url, rooms, labour)))
         await _until_asked_to_stop()
@@ -87,12 +89,13 @@ async def running(settings: Settings, *, say: Callable[[str], None] = say_on_con
         stack.callback(listener.close)
         url = await stack.enter_async_context(database_url(settings))
         database = await stack.enter_async_context(open_database(settings, url))
-        rooms = await stack.enter_async_context(open_rooms(settings, database, say=say))
+        s3 = await stack.enter_async_context(open_s3(settings))
+        rooms = await stack.enter_async_context(open_rooms(settings, database, say=say, vault=s3))
         labour = Labour(rooms)
         entrance = await stack.enter_async_context(open_entrance(settings, rooms))
         labour.give_way(entrance.crowded)
         feed = Feed(database)
-        cold = await stack.enter_async_context(open_cold(settings))
+        cold = await stack.enter_async_context(open_cold(settings, s3))
         app = _app(settings, rooms, labour, entrance, feed, cold=cold)
         drain = entrance.drain
         await stack.enter_async_context(_background("drain", lambda: labour.keep_going("drain", drain.step)))
@@ -128,6 +131,7 @@ def _app(
         door=door,
         wake=waking(rooms.queue, rooms.now),
         feed=feed,
+        bundles=Bundles(rooms.database, rooms.vault),
         replay=Replay(rooms.database, entrance.reception.record, rooms.now),
         registry=entrance.registry,
         cold=cold,

@@ -22,9 +22,19 @@ def make_s3(settings: Settings) -> S3 | None:
 
 
 @asynccontextmanager
-async def open_cold(settings: Settings) -> AsyncIterator[ColdHistory | None]:
-    """Open the reader of months that lie on S3 alone; gives None where no bucket is configured."""
+async def open_s3(settings: Settings) -> AsyncIterator[S3 | None]:
+    """Open the bucket; gives None where none is configured."""
     s3 = make_s3(settings)
+    try:
+        yield s3
+    finally:
+        if s3 is not None:
+            await s3.close()
+
+
+@asynccontextmanager
+async def open_cold(settings: Settings, s3: S3 | None) -> AsyncIterator[ColdHistory | None]:
+    """Open the reader of months that lie on S3 alone; gives None where no bucket is configured."""
     if s3 is None:
         yield None
         return
@@ -33,4 +43,3 @@ async def open_cold(settings: Settings) -> AsyncIterator[ColdHistory | None]:
         yield cold
     finally:
         await cold.close()
-        await s3.close()

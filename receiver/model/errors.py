@@ -277,6 +277,10 @@ class HistoryAway(ReceiverError):
     retryable = True
 
 
+class EvidenceAway(ReceiverError):
+    """Evidence was kept, and cannot be read at the moment: it lies in a bucket that does not answer or was changed."""
+
+
 class TiersBusy(ReceiverError):
     """Another export or prune works on this database. Let it end, then begin again."""
 

@@ -40,6 +40,7 @@ class Kind(Enum):
     RESUMED = "remediations.resumed"
     RUN_STARTED = "run.started"
     RUN_WAITING = "run.waiting"
+    EVIDENCE_KEPT = "evidence.kept"
     STEP_INTENDED = "step.intended"
     STEP_DONE = "step.done"
     STEP_FAILED = "step.failed"

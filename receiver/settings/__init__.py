@@ -185,13 +185,15 @@ class Archive(Part, frozen=True):
     """The S3 bucket for what leaves Postgres. Credentials come by boto3's own chain: environment, profile, pod."""
 
     bucket: str | None = None
-    """Without one, nothing is exported and history stays in Postgres."""
+    """Without one, nothing is exported, and history and evidence stay in Postgres."""
     region: str | None = None
     """Null means what boto3 finds in its own configuration."""
     endpoint_url: str | None = None
     """Of a store that is not Amazon's."""
     history_prefix: str = "history"
     """Begin of the keys of exported history."""
+    evidence_prefix: str = "evidence"
+    """Begin of the keys of what is kept before a playbook destroys something."""
 
 
 class Retention(Part, frozen=True):

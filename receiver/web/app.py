@@ -11,6 +11,7 @@ from litestar.types import ControllerRouterHandler, Receive, Scope, Send
 from prometheus_client import CollectorRegistry
 
 from receiver.store.database import Database
+from receiver.store.evidence import Bundles
 from receiver.store.history.tiers import Cold, TieredAlerts
 from receiver.web import front, headers, problems
 from receiver.web.access import OPEN, guard
@@ -44,6 +45,7 @@ def make_app(
     registry: CollectorRegistry,
     checks: Mapping[str, Check] | None = None,
     cold: Cold | None = None,
+    bundles: Bundles | None = None,
     lifespan: Sequence[AbstractAsyncContextManager[None]] = (),
 ) -> Litestar:
     """Make the application; nothing is opened but what is handed in already.
@@ -58,6 +60,7 @@ def make_app(
         replay: Parses dead letters again.
         registry: Metrics of all rooms; one application a registry.
         cold: Reads alerts of months that lie on S3 alone; None where no bucket is configured.
+        bundles: Reads evidence; without it, what lies in Postgres is read.
         checks: What `/readyz` tells beside database and migrations, by name.
         lifespan: What lives as long as the application, entered in this order.
     """
@@ -67,6 +70,7 @@ def make_app(
         "database": database,
         "alerts_of_all_tiers": TieredAlerts(database, cold),
         "wake": wake,
+        "bundles": bundles or Bundles(database, None),
         "feed": feed,
         "replay": replay,
         "health": health,

@@ -9,7 +9,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
-from receiver.model.errors import HistoryAway, QueryRefused, StoreUnavailable
+from receiver.model.errors import EvidenceAway, HistoryAway, QueryRefused, StoreUnavailable
 from receiver.webhook.problem import PROBLEM_TYPE, problem
 
 RETRY_AFTER: Final = "5"
@@ -59,7 +59,7 @@ def _of_outage(request: AnyRequest, error: StoreUnavailable) -> Response[bytes]:
     return _answer(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"retry-after": RETRY_AFTER})
 
 
-def _of_cold(request: AnyRequest, error: HistoryAway) -> Response[bytes]:
+def _of_cold(request: AnyRequest, error: HistoryAway | EvidenceAway) -> Response[bytes]:
     _log.warning("request_without_s3", path=request.scope["path"], reason=str(error), cause=str(error.__cause__ or ""))
     return _answer(HTTPStatus.SERVICE_UNAVAILABLE, str(error), {"retry-after": RETRY_AFTER})
 
@@ -74,6 +74,7 @@ HANDLED: Final[ExceptionHandlersMap] = {
     QueryRefused: _of_query,
     StoreUnavailable: _of_outage,
     HistoryAway: _of_cold,
+    EvidenceAway: _of_cold,
     Exception: _of_bug,
 }
 

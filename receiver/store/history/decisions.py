@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from receiver.model.remediation import Decision, Outcome
+from receiver.model.remediation import Decision, Outcome, Run
 from receiver.store.database import Transaction
 from receiver.store.history.page import Order, Page, read_page
 from receiver.store.merging import family, within
@@ -73,6 +73,13 @@ async def of_incident(tx: Transaction, number: int) -> tuple[Decision, ...]:
     which = within(DecisionRow.incident_id, await family(tx, number))
     found = await tx.execute(select(DecisionRow).where(which).order_by(DecisionRow.id))
     return tuple(decision(row) for row in found)
+
+
+async def of_run(tx: Transaction, run: Run) -> Decision | None:
+    """Read the decision from which a run follows; None where it is not kept any more."""
+    which = (DecisionRow.alert_id == run.alert_id, DecisionRow.playbook == run.playbook, DecisionRow.run_id == run.id)
+    row = (await tx.execute(select(DecisionRow).where(*which))).first()
+    return None if row is None else decision(row)
 
 
 def _recorded(row: Row) -> Recorded:
