@@ -133,47 +133,61 @@ class ArgoController:
         step = next((one for one in steps if nodes.get(one.id, {}).get("phase") not in argo.FINISHED), None)
         if step is None:
             self._end(workflow, "Succeeded")
-        elif nodes.get(step.id, {}).get("phase", "Pending") == "Pending":
-            self._start_step(workflow, step)
-        elif self._storage.get(POD, workflow["metadata"]["namespace"], step.pod) is None:
-            self._lose(workflow, step)
+            return
+        attempt = argo.last_attempt(workflow, step)
+        phase = nodes.get(attempt.id, {}).get("phase", "Pending")
+        if phase == "Pending":
+            self._start_step(workflow, step, attempt)
+        elif phase in argo.FINISHED:
+            self._judge(workflow, step, phase)
+        elif self._storage.get(POD, workflow["metadata"]["namespace"], attempt.pod) is None:
+            self._end_step(workflow, attempt, "Error", "pod deleted")
         elif step != steps[-1] or (course := self._course(workflow)) is Course.SUCCEED:
-            self._end_step(workflow, step, "Succeeded")
+            self._end_step(workflow, attempt, "Succeeded")
         elif course is Course.FAIL:
-            self._end_step(workflow, step, "Failed")
-            workflow = self._registry.read(WORKFLOW, workflow["metadata"]["namespace"], workflow["metadata"]["name"])
-            self._end(workflow, "Failed", f"child '{step.path}' failed")
+            self._end_step(workflow, attempt, "Failed", "main: Error (exit code 1)")
 
-    def _start_step(self, workflow: Json, step: argo.Step) -> None:
+    def _start_step(self, workflow: Json, step: argo.Step, attempt: argo.Step) -> None:
         now, namespace = self._server.clock(), workflow["metadata"]["namespace"]
         agent = (workflow["metadata"].get("labels") or {}).get("agent", "")
         with suppress(Refusal):  # The pod is there already when an earlier write of the node was refused.
-            self._registry.create(POD, namespace, argo.pod(workflow, step, agent))
-        pod = self._registry.read(POD, namespace, step.pod)
-        self._registry.replace(POD, namespace, step.pod, pod | {"status": argo.running(pod, now)}, subresource="status")
+            self._registry.create(POD, namespace, argo.pod(workflow, attempt, agent))
+        pod = self._registry.read(POD, namespace, attempt.pod)
+        self._registry.replace(
+            POD, namespace, attempt.pod, pod | {"status": argo.running(pod, now)}, subresource="status"
+        )
         self._server.logs.write(pod, "main", [Line(at=now, text=f"{step.name or step.workflow}: started")])
-        self._write_node(workflow, argo.step_node(step, now))
+        above = [] if attempt is step else [argo.retry_node(workflow, step, attempt, now)]
+        self._write_nodes(workflow, *above, argo.step_node(attempt, now))
 
-    def _lose(self, workflow: Json, step: argo.Step) -> None:
-        """Make of a step whose pod was deleted what Argo makes of it: a new attempt where its template allows one."""
-        if argo.tries_again(workflow, step):
-            nodes = {key: node for key, node in workflow["status"]["nodes"].items() if key != step.id}
-            workflow = argo.attempted_again(workflow)
-            self._write(workflow, workflow["status"] | {"nodes": nodes}, workflow["status"]["phase"])
-            return
-        node = argo.ended(workflow["status"]["nodes"][step.id], "Error", self._server.clock(), "pod deleted")
-        self._write_node(workflow, node)
-        workflow = self._registry.read(WORKFLOW, workflow["metadata"]["namespace"], workflow["metadata"]["name"])
-        self._end(workflow, "Error", f"child '{step.path}' errored")
-
-    def _end_step(self, workflow: Json, step: argo.Step, phase: str) -> None:
+    def _end_step(self, workflow: Json, attempt: argo.Step, phase: str, message: str = "") -> None:
         now = self._server.clock()
-        self._end_pod(workflow["metadata"]["namespace"], step.pod, phase)
-        message = "" if phase == "Succeeded" else "main: Error (exit code 1)"
-        self._write_node(workflow, argo.ended(workflow["status"]["nodes"][step.id], phase, now, message))
+        self._end_pod(workflow["metadata"]["namespace"], attempt.pod, phase)
+        node = argo.ended(workflow["status"]["nodes"][attempt.id], phase, now, message)
+        if phase == "Succeeded" or argo.strategy(workflow, attempt) is not None:
+            self._write_nodes(workflow, node)
+            return
+        self._fail(workflow, attempt, phase, node)
 
-    def _write_node(self, workflow: Json, node: Json) -> None:
-        nodes = (workflow["status"].get("nodes") or {}) | {node["id"]: node}
+    def _judge(self, workflow: Json, step: argo.Step, phase: str) -> None:
+        """Make of the end of an attempt that of the step, or begin another one."""
+        node = workflow["status"]["nodes"][step.id]
+        if phase == "Succeeded":
+            self._write_nodes(workflow, argo.ended(node, phase, self._server.clock()))
+        elif argo.tries_again(workflow, step, phase):
+            attempt = argo.last_attempt(workflow, step).next
+            self._start_step(argo.attempted_again(workflow), step, attempt)
+        else:
+            ended = argo.ended(node, phase, self._server.clock(), "No more retries left")
+            self._fail(workflow, step, phase, ended)
+
+    def _fail(self, workflow: Json, step: argo.Step, phase: str, node: Json) -> None:
+        self._write_nodes(workflow, node)
+        workflow = self._registry.read(WORKFLOW, workflow["metadata"]["namespace"], workflow["metadata"]["name"])
+        self._end(workflow, phase, f"child '{step.path}' {'failed' if phase == 'Failed' else 'errored'}")
+
+    def _write_nodes(self, workflow: Json, *written: Json) -> None:
+        nodes = (workflow["status"].get("nodes") or {}) | {node["id"]: node for node in written}
         done = argo.progress(nodes, len(argo.steps(workflow)))
         self._write(workflow, workflow["status"] | {"nodes": nodes, "progress": done}, workflow["status"]["phase"])
 

@@ -1,7 +1,7 @@
 """What Argo writes: the labels, steps and pods of a workflow, as its controller and a kubelet leave them. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,23 +21,33 @@ RETRIES = "sandbox/retries"
 FINISHED = frozenset({"Succeeded", "Failed", "Error", "Skipped", "Omitted"})
 
 _FNV_OFFSET, _FNV_PRIME = 0x811C9DC5, 0x01000193
-_EXIT_CODES = {"Succeeded": 0, "Failed": 143}
-_EXIT_WORDS = {"Succeeded": "Completed", "Failed": "Error"}
+_EXIT_CODES = {"Succeeded": 0, "Failed": 143, "Error": 143}
+_EXIT_WORDS = {"Succeeded": "Completed", "Failed": "Error", "Error": "Error"}
 _MACHINE = "node-a"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One step with a pod of its own: the workflow it belongs to, its name within it, and its template."""
+    """One step with a pod of its own: the workflow it belongs to, its name within it, and its template.
+
+    An attempt at a step that may be tried again is a step too; it knows which one it is, counted from 0.
+    """
 
     workflow: str
     name: str
     template: str
+    attempt: int | None = None
 
     @property
     def path(self) -> str:
         """Its full name."""
-        return f"{self.workflow}.{self.name}" if self.name else self.workflow
+        whole = f"{self.workflow}.{self.name}" if self.name else self.workflow
+        return whole if self.attempt is None else f"{whole}({self.attempt})"
+
+    @property
+    def next(self) -> "Step":
+        """The attempt after this one."""
+        return replace(self, attempt=(self.attempt or 0) + 1)
 
     @property
     def id(self) -> str:
@@ -47,7 +57,9 @@ class Step:
     @property
     def pod(self) -> str:
         """The name of its pod, in Argo's format v2."""
-        return f"{self.workflow}-{self.template}-{digest(self.path)}" if self.name else self.workflow
+        if self.path == self.workflow:
+            return self.workflow
+        return f"{self.workflow}-{self.template}-{digest(self.path)}"
 
 
 def node_id(workflow: str, path: str) -> str:
@@ -70,10 +82,41 @@ def attempted_again(workflow: Json) -> Json:
     return workflow | {"metadata": metadata | {"annotations": annotations}}
 
 
-def tries_again(workflow: Json, step: Step) -> bool:
-    """Say whether a step may be tried again: whether its template has a retry strategy."""
-    templates = workflow["spec"].get("templates", [])
-    return any(one["name"] == step.template and "retryStrategy" in one for one in templates)
+def strategy(workflow: Json, step: Step) -> Json | None:
+    """Return how a step is tried again; None where it is not."""
+    for template in workflow["spec"].get("templates", []):
+        if template["name"] == step.template and isinstance(template.get("retryStrategy"), dict):
+            return dict(template["retryStrategy"])
+    return None
+
+
+def tries_again(workflow: Json, step: Step, phase: str) -> bool:
+    """Say whether a step is tried again after an attempt has ended so.
+
+    A container that failed is `Failed`, a pod that was lost `Error`; the policy is OnFailure unless it is said, or
+    Always where there is an expression, of which no more is understood here.
+    """
+    said = strategy(workflow, step) or {}
+    policy = said.get("retryPolicy") or ("Always" if said.get("expression") else "OnFailure")
+    used = len(workflow["status"]["nodes"][step.id].get("children") or ())
+    left = "limit" not in said or used <= int(said["limit"])
+    return left and policy in {"Failed": {"Always", "OnFailure"}, "Error": {"Always", "OnError"}}[phase]
+
+
+def last_attempt(workflow: Json, step: Step) -> Step:
+    """Return the attempt at a step that is under way, or is the first to come; the step itself where it has none."""
+    if strategy(workflow, step) is None:
+        return step
+    made = ((workflow["status"].get("nodes") or {}).get(step.id) or {}).get("children") or ()
+    return replace(step, attempt=max(0, len(made) - 1))
+
+
+def retry_node(workflow: Json, step: Step, attempt: Step, started: datetime) -> Json:
+    """Return the node above the attempts at a step, with one more of them."""
+    found = (workflow["status"].get("nodes") or {}).get(step.id)
+    node = found or step_node(step, started) | {"type": "Retry"}
+    kept = [one for one in node.get("children") or () if one != attempt.id]
+    return node | {"phase": "Running", "children": [*kept, attempt.id]}
 
 
 def steps(workflow: Json) -> list[Step]:
@@ -108,7 +151,7 @@ def step_node(step: Step, started: datetime) -> Json:
     return {
         "id": step.id,
         "name": step.path,
-        "displayName": step.name or step.workflow,
+        "displayName": step.path.removeprefix(f"{step.workflow}."),
         "type": "Pod",
         "phase": "Running",
         "templateName": step.template,
@@ -127,7 +170,11 @@ def ended(part: Json, phase: str, at: datetime, message: str = "") -> Json:
 
 def progress(nodes: dict[str, Json], total: int) -> str:
     """Return how many of the steps are done, as Argo writes it."""
-    done = sum(node.get("type") == "Pod" and node.get("phase") == "Succeeded" for node in nodes.values())
+    attempts = {child for node in nodes.values() if node.get("type") == "Retry" for child in node.get("children") or ()}
+    done = sum(
+        node.get("type") in {"Pod", "Retry"} and node.get("phase") == "Succeeded" and key not in attempts
+        for key, node in nodes.items()
+    )
     return f"{done}/{total}"
 
 

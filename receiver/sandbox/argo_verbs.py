@@ -51,7 +51,7 @@ def retried(workflow: Json, now: datetime, *, selected: frozenset[str], phase: s
     status = dict(workflow["status"])
     status |= {"phase": phase, "message": "", "startedAt": timestamp(now), "finishedAt": None}
     status |= {
-        "nodes": {key: _begun_anew(node) for key, node in nodes.items() if key not in gone},
+        "nodes": {key: _begun_anew(node, gone) for key, node in nodes.items() if key not in gone},
         "conditions": [{"type": "Completed", "status": "False"}],
         "persistentVolumeClaims": [],
     }
@@ -111,8 +111,10 @@ def _below(nodes: Mapping[str, Json], key: str) -> Iterator[str]:
         yield from _below(nodes, child)
 
 
-def _begun_anew(node: Json) -> Json:
-    """Let a group that failed run again."""
+def _begun_anew(node: Json, gone: set[str]) -> Json:
+    """Let a group that failed run again, and no node point at what is gone."""
+    if node.get("children"):
+        node = node | {"children": [child for child in node["children"] if child not in gone]}
     if node.get("type") not in _GROUPS or node.get("phase") not in FAILED:
         return node
     return node | {"phase": "Running", "message": "", "finishedAt": None}

@@ -130,6 +130,22 @@ async def test_a_retry_runs_the_failed_step_again_and_no_other(place: Place) -> 
     assert place.pods().keys() == pods.keys()
 
 
+async def test_a_retry_begins_the_attempts_of_a_step_anew(place: Place) -> None:
+    body = scenario.workflow(WHERE, "play", course="fail, fail, succeed")
+    body["spec"]["templates"][1]["retryStrategy"] = {"limit": "1"}
+    place.api.adopt(body)
+    place.until("Failed")
+
+    await place.argo.retry(await place.read(), operation="run-1:2")
+    place.until("Succeeded")
+
+    nodes = (await place.read()).nodes or ()
+    assert {node.display_name: node.phase for node in nodes if node.type == "Pod"} == {
+        "prepare(0)": Phase.SUCCEEDED,
+        "implement(0)": Phase.SUCCEEDED,
+    }
+
+
 async def test_a_retry_is_asked_once_under_one_operation(place: Place) -> None:
     workflow = await place.failed()
     await place.argo.retry(workflow, operation="run-1:2")

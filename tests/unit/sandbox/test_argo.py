@@ -185,8 +185,19 @@ def test_a_stuck_workflow_has_stood_still_for_as_long_as_asked(server: ApiServer
     assert found["status"]["progress"] == "1/2"
 
 
-@pytest.mark.parametrize(("strategy", "end"), [({"limit": "2"}, "Succeeded"), (None, "Error")])
-def test_a_step_whose_pod_was_deleted_is_tried_again_only_under_a_retry_strategy(
+@pytest.mark.parametrize(
+    ("strategy", "end"),
+    [
+        ({"limit": "2", "retryPolicy": "Always"}, "Succeeded"),
+        ({"limit": 1, "retryPolicy": "OnError"}, "Succeeded"),
+        ({"expression": "true"}, "Succeeded"),
+        ({"limit": "0", "retryPolicy": "Always"}, "Error"),
+        ({"limit": "2"}, "Error"),
+        ({"limit": "2", "retryPolicy": "OnFailure"}, "Error"),
+        (None, "Error"),
+    ],
+)
+def test_a_step_whose_pod_was_deleted_is_tried_again_only_where_its_strategy_is_for_that(
     server: ApiServer, argo: ArgoController, strategy: object, end: str
 ) -> None:
     body = scenario.workflow(WHERE, "play", course="hang, succeed")
@@ -199,4 +210,26 @@ def test_a_step_whose_pod_was_deleted_is_tried_again_only_under_a_retry_strategy
     server.registry.delete(POD, WHERE, pod["metadata"]["name"], {"gracePeriodSeconds": 0})
 
     assert phases(server, argo, "play", 10)[-1] == end
-    assert len(server.storage.every(POD, WHERE)) == (2 if strategy else 1)
+    assert len(server.storage.every(POD, WHERE)) == (2 if end == "Succeeded" else 1)
+
+
+def test_a_step_that_failed_is_tried_again_in_a_pod_of_its_own_below_a_retry_node(
+    server: ApiServer, argo: ArgoController
+) -> None:
+    body = scenario.workflow(WHERE, "play", course="fail, fail, succeed")
+    body["spec"]["templates"][1]["retryStrategy"] = {"limit": "2"}
+    server.adopt(body)
+
+    assert phases(server, argo, "play", 20)[-1] == "Succeeded"
+    nodes = get(server, "play")["status"]["nodes"].values()
+    assert [(node["displayName"], node["type"], node["phase"]) for node in nodes] == [
+        ("play", "DAG", "Succeeded"),
+        ("prepare", "Retry", "Succeeded"),
+        ("prepare(0)", "Pod", "Succeeded"),
+        ("implement", "Retry", "Succeeded"),
+        ("implement(0)", "Pod", "Failed"),
+        ("implement(1)", "Pod", "Failed"),
+        ("implement(2)", "Pod", "Succeeded"),
+    ]
+    assert get(server, "play")["status"]["progress"] == "2/2"
+    assert len(server.storage.every(POD, WHERE)) == 4
