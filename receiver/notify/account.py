@@ -137,7 +137,7 @@ def advice_on(run: Run) -> str:
     if is_asking(run):
         ahead = [_DOING.get(verb_at(run, cursor), "") for cursor in range(run.cursor + 1, len(run.steps))]
         goes_on = f" Approved, it goes on by {', '.join(step for step in ahead if step)}." if any(ahead) else ""
-        return f"Approve or reject run {run.id}; without an answer it does nothing.{goes_on}"
+        return f"Approve or reject run {run.id}; without an answer it does nothing.{goes_on}{_at_stake(run)}"
     where, now_runs = target_of(run), successor_of(run)
     if is_lost(run):
         return (
@@ -149,6 +149,12 @@ def advice_on(run: Run) -> str:
     if run.outcome is Outcome.TIMED_OUT and not run.journal:
         return f"Nothing was changed. Look at {where} and decide by hand."
     return f"Look at {where}: nothing is tried again by this run. Let it go on, or end and restart it by hand."
+
+
+def _at_stake(run: Run) -> str:
+    """Say what a run would destroy; empty where it destroys nothing."""
+    loss = run.vars.get("loss")
+    return f" What would be lost: {cut(clean(loss), LONGEST_REASON)}." if isinstance(loss, str) else ""
 
 
 def lede(situation: Situation) -> str:

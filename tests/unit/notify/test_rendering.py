@@ -232,6 +232,13 @@ def test_who_is_asked_learns_what_an_approval_sets_going() -> None:
     assert "it goes on by ending the workflow, waiting until it has ended, starting it anew" in shown
 
 
+def test_who_is_asked_learns_what_would_be_lost() -> None:
+    at_stake = replace(asking(), vars={"loss": "12 finished steps and 3h20m of pod time; last progress 45m ago"})
+    shown = "\n".join(texts(only(ask(story(runs=[at_stake])), Act.POST)))
+
+    assert "What would be lost: 12 finished steps and 3h20m of pod time; last progress 45m ago." in shown
+
+
 def test_a_page_without_any_run_says_that_a_person_has_to_decide() -> None:
     event = only(ask(story(decisions=[BLOCKED])), Act.TRIGGER)
 
