@@ -1,6 +1,7 @@
 """`receiver check`: one line for each thing that must work, with the fix for what does not."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import typer
 
 from receiver.cli.s3 import make_s3
 from receiver.cli.wiring import (
+    connect_argo,
     connect_cluster,
     database_url,
     make_alertmanagers,
@@ -49,6 +51,7 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     things: tuple[tuple[str, Callable[[Settings], Awaitable[Finding]]], ...] = (
         ("database", _database),
         ("kubernetes", _kubernetes),
+        ("argo", _argo),
         ("slack", _slack),
         ("pagerduty", _pagerduty),
         ("s3", _s3),
@@ -128,6 +131,21 @@ async def _kubernetes(settings: Settings) -> Finding:
     return Finding(
         mark="ok", thing="kubernetes", text=f"{version}; may act in {', '.join(settings.kubernetes.namespaces)}"
     )
+
+
+async def _argo(settings: Settings) -> Finding:
+    async with AsyncExitStack() as stack:
+        cluster = connect_cluster(settings)
+        if cluster is not None:
+            stack.push_async_callback(cluster.close)
+        argo = connect_argo(settings, cluster)
+        if argo is None:
+            text = (
+                "argo.server_url is not set: nothing is retried, and steps that Argo keeps in its database stay unread"
+            )
+            return Finding(mark="off", thing="argo", text=text)
+        stack.push_async_callback(argo.close)
+        return Finding(mark="ok", thing="argo", text=f"Argo Server {await argo.version()} at {argo.url}")
 
 
 async def _slack(settings: Settings) -> Finding:

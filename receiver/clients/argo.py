@@ -108,6 +108,15 @@ class ArgoServer:
         if self._session is not None:
             await self._session.close()
 
+    async def version(self) -> str:
+        """Return what Argo Server calls its version, such as `v3.7.1`. It answers whoever may come in at all.
+
+        Raises:
+            ClusterError: It does not answer, or does not accept the token.
+        """
+        answer = await self._ask("read the version of Argo Server", "GET", "version", part="version")
+        return str(answer["version"])
+
     async def get_workflow(self, namespace: str, name: str) -> Workflow:
         """Read a workflow with all its steps; where the cluster has none of that name, the archived one.
 
@@ -231,7 +240,10 @@ class ArgoServer:
         path = f"workflows/{workflow.namespace}/{workflow.name}/{verb}"
         return reading.workflow(await self._ask(action, "PUT", path, json=names | dict(body)))
 
-    async def _ask(self, action: str, method: str, path: str, **options: Any) -> dict[str, Any]:
+    async def _ask(
+        self, action: str, method: str, path: str, *, part: str = "metadata", **options: Any
+    ) -> dict[str, Any]:
+        """Ask once; an answer without *part* is not Argo Server's."""
         token = self._credentials(action)
         options |= {"headers": {"Authorization": f"Bearer {token}"}, "ssl": self._certificates}
         url = f"{self.url}/api/v1/{path}"
@@ -245,7 +257,7 @@ class ArgoServer:
             ) from lost
         except AnswerTooLong as long:
             raise RequestRefused(f"Could not {action}: Argo Server answers more than {MOST_BYTES} bytes.") from long
-        return _accepted(action, answer, without=token)
+        return _accepted(action, answer, part, without=token)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -259,14 +271,14 @@ class ArgoServer:
             raise Unauthorized(f"Could not {action}: {unreadable}.") from unreadable
 
 
-def _accepted(action: str, answer: Answer, *, without: str) -> dict[str, Any]:
+def _accepted(action: str, answer: Answer, part: str, *, without: str) -> dict[str, Any]:
     if answer.status != _OK:
         raise _refusal(action, answer, without=without)
     try:
         found = json.loads(answer.body)
     except (ValueError, RecursionError):
         found = None
-    if not isinstance(found, dict) or not isinstance(found.get("metadata"), dict):
+    if not isinstance(found, dict) or not found.get(part):
         raise ClusterUnreachable(
             f"Could not {action}: what answered is not Argo Server. Check argo.server_url and any proxy before it."
         )

@@ -40,6 +40,7 @@ class ArgoServer(LoopbackServer):
     def __init__(self, api: ApiServer, *, release: tuple[int, int] = (4, 1)) -> None:
         super().__init__(
             [
+                web.get("/api/v1/version", self._get_version),
                 web.get("/api/v1/workflows/{namespace}/{name}", self._get),
                 web.put("/api/v1/workflows/{namespace}/{name}/{verb}", self._put),
                 web.get("/api/v1/archived-workflows/{uid}", self._get_archived),
@@ -64,6 +65,10 @@ class ArgoServer(LoopbackServer):
 
     async def _get(self, request: web.Request) -> web.Response:
         return self._answered(request, lambda who: self._read(who, request))
+
+    async def _get_version(self, request: web.Request) -> web.Response:
+        major, minor = self._release
+        return self._answered(request, lambda _: {"version": f"v{major}.{minor}.0", "platform": "linux/amd64"})
 
     async def _get_archived(self, request: web.Request) -> web.Response:
         return self._answered(request, lambda who: self._read_archived(who, request.match_info["uid"]))

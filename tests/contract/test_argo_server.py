@@ -311,6 +311,10 @@ async def test_argo_server_has_the_rights_of_whoever_asks(place: Place) -> None:
     await cluster.close()
 
 
+async def test_argo_server_says_its_version(place: Place) -> None:
+    assert await place.argo.version() in {"v3.7.0", "v4.1.0"}
+
+
 async def test_the_token_is_asked_for_each_time_and_never_told(place: Place) -> None:
     workflow = await place.failed()
     tokens = iter(["old-s3cret", "all"])

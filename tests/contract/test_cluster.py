@@ -244,6 +244,18 @@ async def test_each_account_knows_its_rights(peer: Peer) -> None:
     }
 
 
+async def test_an_account_can_be_asked_for_any_right(peer: Peer) -> None:
+    needed = [("patch", "apps", "deployments"), ("patch", "apps", "deployments/scale"), ("create", "batch", "jobs")]
+
+    found = await peer.operator.rights(peer.namespace, needed)
+
+    assert [(right.resource, right.allowed) for right in found] == [
+        ("deployments", True),
+        ("deployments/scale", False),
+        ("jobs", True),
+    ]
+
+
 async def test_rights_end_at_the_namespace(peer: Peer) -> None:
     assert not any(right.allowed for right in await peer.operator.rights("default"))
     with pytest.raises(Forbidden, match="default"):

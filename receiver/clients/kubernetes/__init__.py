@@ -9,6 +9,7 @@ any raw object but the one that is kept for the archive and for a later resubmit
 """
 
 from receiver.clients.kubernetes.cluster import Cluster
+from receiver.clients.kubernetes.looking import READING
 from receiver.clients.kubernetes.names import resubmit_name
 
-__all__ = ["Cluster", "resubmit_name"]
+__all__ = ["READING", "Cluster", "resubmit_name"]

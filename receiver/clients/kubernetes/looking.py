@@ -22,15 +22,15 @@ _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8
 _MOST_EVENTS: Final = 50
 _MOST_LOG_BYTES: Final = 256 * 1024
 
-_NEEDED = (
-    ("get", "argoproj.io", "workflows", ""),
-    ("list", "argoproj.io", "workflows", ""),
-    ("patch", "argoproj.io", "workflows", ""),
-    ("create", "argoproj.io", "workflows", ""),
-    ("list", "", "pods", ""),
-    ("get", "", "pods", "log"),
-    ("list", "", "events", ""),
+READING: Final = (
+    ("get", "argoproj.io", "workflows"),
+    ("list", "argoproj.io", "workflows"),
+    ("list", "", "pods"),
+    ("get", "", "pods/log"),
+    ("list", "", "events"),
 )
+"""What looking needs: verb, API group, and resource with its subresource."""
+_ACTING: Final = (("patch", "argoproj.io", "workflows"), ("create", "argoproj.io", "workflows"))
 
 
 class Looking(Asking):
@@ -204,23 +204,29 @@ class Looking(Asking):
         raw = await self._json(f"read Job {namespace}/{name}", read, namespace=namespace, name=name)
         return reading_workloads.job(raw)
 
-    async def rights(self, namespace: str) -> list[Right]:
-        """Ask the cluster what we may do in a namespace, of what Receiver does at all.
+    async def rights(
+        self, namespace: str, needed: Iterable[tuple[str, str, str]] = (*READING, *_ACTING)
+    ) -> list[Right]:
+        """Ask the cluster what we may do in a namespace.
+
+        Args:
+            namespace: Where.
+            needed: Verb, API group, and resource with its subresource, each; what Receiver always does, if not said.
 
         Raises:
             ClusterError: It could not be asked.
         """
         check_namespace(namespace)
-        return [await self._right(namespace, *needed) for needed in _NEEDED]
+        return [await self._right(namespace, *one) for one in dict.fromkeys(needed)]
 
-    async def _right(self, namespace: str, verb: str, group: str, resource: str, subresource: str) -> Right:
+    async def _right(self, namespace: str, verb: str, group: str, spoken: str) -> Right:
+        resource, _, subresource = spoken.partition("/")
         asked = {"namespace": namespace, "verb": verb, "group": group, "resource": resource, "subresource": subresource}
         body = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": asked},
         }
-        spoken = f"{resource}/{subresource}" if subresource else resource
         action = f"ask whether we may {verb} {spoken} in {namespace}"
         answer = await self._json(action, self._reviews.create_self_subject_access_review, body=body)
         return Right(verb=verb, resource=spoken, allowed=answer["status"]["allowed"] is True)
