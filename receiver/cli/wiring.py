@@ -86,9 +86,6 @@ async def open_rooms(
         argo = connect_argo(settings, cluster)
         if argo is not None:
             stack.push_async_callback(argo.close)
-        argo = make_argo(settings, cluster)
-        if argo is not None:
-            stack.push_async_callback(argo.close)
         slack = make_slack(settings)
         if slack is not None:
             stack.push_async_callback(slack.close)
@@ -150,20 +147,6 @@ def connect_argo(settings: Settings, cluster: Cluster | None) -> ArgoServer | No
     token = wanted.secret
     token.reveal()
     return ArgoServer(wanted.server_url, token.reveal, cluster=cluster, timeout=wanted.timeout, ca_file=wanted.ca_file)
-
-
-def make_argo(settings: Settings, cluster: Cluster | None) -> ArgoServer | None:
-    """Give Argo Server; None where it, or the cluster that it belongs to, is not configured.
-
-    Raises:
-        SettingsError: Its address or its certificates cannot be used.
-    """
-    wanted = settings.argo
-    if wanted.server_url is None or cluster is None:
-        return None
-    return ArgoServer(
-        wanted.server_url, wanted.secret.reveal, cluster=cluster, timeout=wanted.timeout, ca_file=wanted.ca_file
-    )
 
 
 def make_errands(settings: Settings) -> Errands | None:
