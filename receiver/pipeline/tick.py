@@ -14,6 +14,7 @@ from receiver.model.timeline import Event, Kind
 from receiver.model.workflow import Workflow
 from receiver.pipeline.acting import perform, see
 from receiver.pipeline.evidence import secure
+from receiver.pipeline.pausing import held_back
 from receiver.pipeline.rooms import Rooms
 from receiver.remediate.actions import Performed
 from receiver.remediate.attempt import UNDER_WAY_POLL, after_failure
@@ -121,9 +122,15 @@ async def _take(rooms: Rooms, run: Run, facts: Facts, step: Step) -> None:
     """Take an effect: written down before, and after."""
     at = rooms.now()
     async with rooms.database.transaction() as transaction:
-        if not await runs.intend(transaction, run, attempt=step.attempt, action=step.action, at=at, intent=step.intent):
-            return
-        await timeline.add(transaction, _event(run, at, Kind.STEP_INTENDED, step.text, attempt=step.attempt))
+        paused = await held_back(rooms, transaction, run)
+        if paused is None:
+            attempt, action = step.attempt, step.action
+            if not await runs.intend(transaction, run, attempt=attempt, action=action, at=at, intent=step.intent):
+                return
+            await timeline.add(transaction, _event(run, at, Kind.STEP_INTENDED, step.text, attempt=step.attempt))
+    if paused is not None:
+        await _wait(rooms, run, paused)
+        return
     try:
         done = await perform(rooms, run, facts)
     except (ClusterError, ActionError) as error:
