@@ -138,20 +138,26 @@ class ArgoServer:
         action = f"read workflow {namespace}/{name} with its steps"
         return await self._ask(action, "GET", f"workflows/{namespace}/{name}")
 
-    async def archived(self, workflow: Workflow) -> Workflow | None:
-        """Read the copy of exactly this run in Argo's archive, as it was when it ended; None where there is none.
+    async def holds(self, workflow: Workflow) -> str:
+        """Read the copy of exactly this run in Argo's archive, and compare it with the run as it is.
+
+        Returns:
+            Where the copy is; empty where there is none, or where it is of another state, such as before a retry.
 
         Raises:
-            ClusterError: It could not be read.
+            ClusterError: One of them could not be read.
         """
         if not _UID.fullmatch(workflow.uid):
             raise RequestRefused(f"{workflow.uid[:80]!r} cannot be a uid: nothing was asked.")
+        path = f"archived-workflows/{workflow.uid}"
         action = f"read workflow {workflow.namespace}/{workflow.name} from Argo's archive"
         try:
-            found = reading.workflow(await self._ask(action, "GET", f"archived-workflows/{workflow.uid}"))
+            kept = reading.workflow(await self._ask(action, "GET", path))
         except NotFound:
-            return None
-        return found if found.uid == workflow.uid else None
+            return ""
+        whole = await self.hydrated(workflow)
+        same = whole.finished and _as_it_ended(kept) == _as_it_ended(whole)
+        return f"{self.url}/api/v1/{path}" if same else ""
 
     async def hydrated(self, workflow: Workflow) -> Workflow:
         """Return a workflow with its steps: itself where they are known, else as Argo Server knows it.
@@ -269,6 +275,12 @@ class ArgoServer:
             return self._token()
         except SettingsError as unreadable:
             raise Unauthorized(f"Could not {action}: {unreadable}.") from unreadable
+
+
+def _as_it_ended(workflow: Workflow) -> tuple[object, ...]:
+    """Return what an archived copy must have in common with the run: all that is known of how it went."""
+    nodes = None if workflow.nodes is None else frozenset(workflow.nodes)
+    return workflow.uid, workflow.phase, workflow.message, workflow.started_at, workflow.finished_at, nodes
 
 
 def _accepted(action: str, answer: Answer, part: str, *, without: str) -> dict[str, Any]:

@@ -12,7 +12,13 @@ from receiver.remediate.language import parse_step
 
 def means_of(rooms: Rooms) -> Means:
     """Give what is configured here."""
-    return Means(cluster=rooms.cluster, argo=rooms.argo, alertmanagers=rooms.alertmanagers, errands=rooms.errands)
+    return Means(
+        cluster=rooms.cluster,
+        argo=rooms.argo,
+        alertmanagers=rooms.alertmanagers,
+        errands=rooms.errands,
+        archive=rooms.argo,
+    )
 
 
 async def see(rooms: Rooms, run: Run, facts: Facts) -> Facts:

@@ -284,16 +284,30 @@ async def test_packed_suspend_steps_are_resumed(place: Place) -> None:
     assert [node.phase for node in resumed.nodes or ()] == [Phase.SUCCEEDED]
 
 
-async def test_an_archived_workflow_is_known_by_its_uid(place: Place) -> None:
-    workflow = await place.failed()
+async def test_an_archive_holds_a_workflow_only_as_it_is_now(place: Place) -> None:
+    workflow = await place.failed("fail, fail")
 
-    assert await place.argo.archived(workflow) is None
+    before = await place.argo.holds(workflow)
     place.stand.keep(WHERE, "play")
-    place.api.registry.delete(WORKFLOW, WHERE, "play", {})
+    place.stand.offload(WHERE, "play")
+    kept = await place.argo.holds(await place.read())
+    await place.argo.retry(await place.read(), operation="run-1:2")
+    runs = await place.argo.holds(await place.read())
+    place.until("Failed")
 
-    archived = await place.argo.archived(workflow)
-    assert archived is not None
-    assert (archived.uid, archived.phase) == (workflow.uid, Phase.FAILED)
+    assert (before, runs) == ("", "")
+    assert kept.endswith(f"/api/v1/archived-workflows/{workflow.uid}")
+    assert place.stored()["metadata"]["uid"] == workflow.uid
+
+
+async def test_an_archive_of_an_earlier_end_is_not_one_of_the_present_end(place: Place) -> None:
+    workflow = await place.failed()
+    place.stand.keep(WHERE, "play")
+    change = {"message": "it went otherwise"}
+    place.api.registry.patch(WORKFLOW, WHERE, "play", lambda one: one | {"status": one["status"] | change})
+
+    assert await place.argo.holds(workflow) != ""
+    assert await place.argo.holds(await place.read()) == ""
 
 
 async def test_argo_server_has_the_rights_of_whoever_asks(place: Place) -> None:

@@ -28,7 +28,7 @@ _ADVICE: Final = {
     Need.ARGO_SERVER: "set argo.server_url and argo.token_file",
     Need.ALERTMANAGER: "set alertmanager.url",
     Need.HTTP: "name it in http_action.allow",
-    Need.ARCHIVE: "this version of Receiver keeps none",
+    Need.ARCHIVE: "set argo.server_url, whose archive is asked",
 }
 
 
@@ -39,7 +39,8 @@ class Archive(Protocol):
         """Read a workflow back and compare it; say where it lies, or give an empty text where it is not, or differs.
 
         Raises:
-            ActionError: The archive could not be read.
+            ClusterError: Argo's archive could not be read.
+            ActionError: Another one could not.
         """
 
 
