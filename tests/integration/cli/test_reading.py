@@ -16,6 +16,7 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy import text
 
 from receiver.cli import front
+from receiver.store import standings
 from receiver.store.database import Database
 from receiver.store.embedded import EmbeddedPostgres
 from receiver.upkeep.rollup import count_up
@@ -375,3 +376,33 @@ async def test_each_command_says_what_it_is_for(receiver: Receiver) -> None:
         assert name in overview.out
         assert said.code == 0
         assert "Usage: receiver" in said.out
+
+
+async def test_everything_is_paused_and_resumed_from_the_command_line(receiver: Receiver) -> None:
+    paused = await receiver("remediations", "pause", "--reason", "upgrade of Argo", "--for", "2h", "-o", "json")
+    resumed = await receiver("remediations", "resume")
+    again = await receiver("remediations", "resume")
+
+    assert (paused.code, resumed.code, again.code) == (0, 0, 0)
+    assert paused.json["reason"] == "upgrade of Argo"
+    assert paused.json["expires_at"] is not None
+    assert "upgrade of Argo" in resumed.out
+    assert "nothing was paused" in again.out
+    assert [
+        (await receiver("remediations", "pause", *words)).code for words in ((), ("--reason", "x", "--for", "0"))
+    ] == [2, 2]
+
+
+async def test_a_breaker_that_is_open_is_shown_and_closed(receiver: Receiver, records: Any, database: Database) -> None:
+    await records.playbook()
+    async with database.transaction() as tx:
+        await standings.open_breaker(tx, "restart-stuck-workflow", NOW, "3 runs in a row failed")
+
+    listed = await receiver("playbooks", "list")
+    closed = await receiver("playbooks", "close", "restart-stuck-workflow")
+    again = await receiver("playbooks", "close", "restart-stuck-workflow")
+
+    assert "breaker open: 3 runs in a row failed" in listed.out
+    assert (closed.code, "it was open because 3 runs in a row failed" in closed.out) == (0, True)
+    assert "was not held back" in again.out
+    assert (await receiver("playbooks", "close", "none")).code == 1
