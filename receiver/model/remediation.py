@@ -92,6 +92,7 @@ class Decision:
         checks: Each guard that was asked, in order.
         would: The steps that it takes, or in dry run would have taken, in words.
         loss: What its steps would destroy; None where they destroy nothing, or nothing was found to act on.
+        steps: The same as a run carries them, as JSON values.
     """
 
     playbook: str
@@ -104,6 +105,7 @@ class Decision:
     checks: Sequence[Check] = ()
     would: Sequence[str] = ()
     loss: Loss | None = None
+    steps: Sequence[Mapping[str, Any]] = ()
 
 
 class EntryState(Enum):

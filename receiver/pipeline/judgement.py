@@ -9,7 +9,7 @@ from receiver.model.timeline import Event, Kind
 from receiver.pipeline.gathering import join
 from receiver.pipeline.guarding import Case, as_it_stands, facts_of, lock, stand
 from receiver.pipeline.rooms import Rooms
-from receiver.remediate.decision import NotYet, compile_steps, decide
+from receiver.remediate.decision import NotYet, decide
 from receiver.remediate.guards import common_cause
 from receiver.remediate.language import Playbook
 from receiver.store import decisions, timeline
@@ -64,7 +64,7 @@ async def _keep(
         decision,
         incident_id=incident.id,
         at=now,
-        steps=compile_steps(playbook, decision.mode, decision.loss),
+        steps=decision.steps,
         confirm=str(playbook.confirm),
         escalate=playbook.on_failure.escalate,
         hold_until=hold_of(playbook, incident) if decision.outcome is None else None,

@@ -40,6 +40,10 @@ BACKOFF: Final = timedelta(seconds=2)
 LONGEST_BACKOFF: Final = timedelta(seconds=30)
 SETTLE: Final = timedelta(seconds=30)
 """How long after an attempt without an answer its request may still arrive; three times the time limit of a request."""
+APPROVED_UNTIL: Final = "approved_until"
+"""Variable of a run: until when the last approval may be acted on."""
+APPROVAL_GRACE: Final = timedelta(minutes=5)
+"""How late an effect may be that was approved in the last moment: a cluster may be away for a while."""
 UNDER_WAY_POLL: Final = timedelta(seconds=10)
 """How often an effect that takes its time is looked at."""
 UNREADABLE_LIMIT: Final = timedelta(minutes=15)
@@ -119,10 +123,19 @@ def wait_for_cluster(run: Run, facts: Facts, error: str) -> Wait | Finished:
     )
 
 
-def approval_of(facts: Facts, cursor: int, deadline: datetime) -> Verdict | None:
-    """Give the answer to an approval that counts: a rejection before any agreement, neither after the deadline."""
-    said = [one for one in facts.verdicts if one.cursor == cursor and one.at <= deadline]
-    return min(said, key=lambda one: (one.approved, one.at), default=None)
+def rejection_of(facts: Facts, cursor: int, deadline: datetime) -> Verdict | None:
+    """Give the first rejection of a step in time; it counts whoever agreed before."""
+    said = [one for one in facts.verdicts if one.cursor == cursor and one.at <= deadline and not one.approved]
+    return min(said, key=lambda one: one.at, default=None)
+
+
+def approvals_of(facts: Facts, cursor: int, deadline: datetime) -> list[Verdict]:
+    """Give the first word of each person who agreed to a step in time, oldest first."""
+    said = [one for one in facts.verdicts if one.cursor == cursor and one.at <= deadline and one.approved]
+    first: dict[str, Verdict] = {}
+    for one in sorted(said, key=lambda one: one.at):
+        first.setdefault(one.by, one)
+    return list(first.values())
 
 
 def still_fires(run: Run, facts: Facts) -> Finished | None:
@@ -201,7 +214,18 @@ def _disapproved(run: Run, facts: Facts) -> Finished | None:
         return finish(run, Outcome.REJECTED, f"{rejection.by} rejected it before anything was done.")
     if run.mode is Mode.PROPOSE and not answers:
         return finish(run, Outcome.BLOCKED, "Nobody approved it, and a proposed run acts only after an approval.")
-    return None
+    return _expired(run, facts)
+
+
+def _expired(run: Run, facts: Facts) -> Finished | None:
+    """End a run whose approval came in time and is acted on too late, such as after an outage."""
+    until = run.vars.get(APPROVED_UNTIL)
+    if not isinstance(until, str) or verb_at(run, run.cursor - 1) != "approve":
+        return None
+    if facts.now <= datetime.fromisoformat(until) + APPROVAL_GRACE:
+        return None
+    text = f"It was approved, and the approval held until {until}: it is not acted on so late."
+    return finish(run, Outcome.TIMED_OUT, text)
 
 
 def _confirmed(run: Run, facts: Facts) -> Finished | Wait | None:

@@ -3,27 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
-
-import msgspec
 
 from receiver.model.alert import AlertStatus
-from receiver.model.duration import Duration
 from receiver.model.incident import Incident, Occurrence
 from receiver.model.loss import Loss
 from receiver.model.matcher import all_match
 from receiver.model.remediation import Check, Decision, Mode, Outcome, Target
 from receiver.model.workflow import Pod, Workflow
-from receiver.remediate.actions import Effect
-from receiver.remediate.actions.approve import Approve
 from receiver.remediate.expression import Expression, NotEvaluable, reading
 from receiver.remediate.guards import GuardFacts, check
-from receiver.remediate.language import Approval, Playbook, StepForm, written_as
+from receiver.remediate.language import Playbook
 from receiver.remediate.loss import of_workflow
+from receiver.remediate.plan import compiled, steps_to_take, why_asked
 from receiver.remediate.vocabulary import Values, observe
-
-APPROVAL_TIMEOUT = Duration(hours=1)
-"""How long a person has where the playbook does not say: as long as the alert is likely to be still about this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +38,7 @@ def decide(
     workflow: Workflow | None,
     pods: Sequence[Pod] | None,
     facts: GuardFacts,
+    remembered: Values | None = None,
 ) -> Decision | NotYet:
     """Decide about one occurrence that the playbook answers to.
 
@@ -56,11 +49,15 @@ def decide(
         workflow: The workflow it is about, read a moment ago; None when there is none, or it could not be read.
         pods: Its pods; None when they could not be read.
         facts: What the guards decide on, with the present time.
+        remembered: What its condition reads, where the workflow is one of the past that is not known whole.
 
     Returns:
         A decision; without an outcome it goes ahead. `NotYet` while the playbook's `on.for` has not passed.
     """
-    draft = _draft(playbook, alert, workflow, pods, facts)
+    values = remembered or observe(
+        now=facts.now, alert=alert, incident=incident, workflow=workflow, absent="", pods=pods
+    )
+    draft = _draft(playbook, alert, workflow, pods, facts, values=values)
     if alert.status is AlertStatus.RESOLVED:
         return replace(draft, outcome=Outcome.SKIPPED, reason="The alert is resolved, so there is nothing to do.")
     # An alert cannot have been firing before its start, nor can its start lie after we heard of it.
@@ -72,30 +69,11 @@ def decide(
     if refused:
         reason = f"Guard {refused[0].guard} refused: {refused[0].reason}."
         return replace(draft, outcome=Outcome.BLOCKED, reason=reason, checks=checks)
-    values = observe(now=facts.now, alert=alert, incident=incident, workflow=workflow, absent="", pods=pods)
     confirmed, outcome = _confirm(playbook.confirm, values)
     draft = replace(draft, checks=(*checks, confirmed))
     if outcome is not None:
         return replace(draft, outcome=outcome, reason=confirmed.reason)
-    return _ahead(playbook, draft)
-
-
-def compile_steps(playbook: Playbook, mode: Mode, loss: Loss | None = None) -> tuple[dict[str, Any], ...]:
-    """Turn a playbook's steps into what a run carries with it, as JSON values.
-
-    Each is `{"action": verb, "params": {...}}`; `propose`, a required approval and a loss above the playbook's
-    `max_loss` put an `approve` in front.
-    """
-    return tuple(
-        {"action": step.verb, "params": msgspec.to_builtins(step.params, enc_hook=written_as)}
-        for step in _to_take(playbook, mode, loss)
-    )
-
-
-def _to_take(playbook: Playbook, mode: Mode, loss: Loss | None) -> tuple[StepForm, ...]:
-    asking = mode is Mode.PROPOSE or playbook.approval is Approval.REQUIRED or bool(_too_much(playbook, loss))
-    first = StepForm(verb="approve", params=Approve(timeout=APPROVAL_TIMEOUT))
-    return (first, *playbook.steps) if asking else playbook.steps
+    return _ahead(draft, why_asked(playbook, values, _too_much(playbook, draft.loss)))
 
 
 def _too_much(playbook: Playbook, loss: Loss | None) -> str:
@@ -105,12 +83,18 @@ def _too_much(playbook: Playbook, loss: Loss | None) -> str:
 
 def _loss(playbook: Playbook, workflow: Workflow | None, pods: Sequence[Pod] | None, now: datetime) -> Loss | None:
     """Reckon what the steps would destroy at worst: the whole workflow, whichever of them it is."""
-    destructive = any(isinstance(step.action, Effect) and step.action.destructive for step in playbook.steps)
+    destructive = any(effect.destructive for step in playbook.steps for effect in step.effects)
     return of_workflow(workflow, now, pods or ()) if destructive and workflow is not None else None
 
 
 def _draft(
-    playbook: Playbook, alert: Occurrence, workflow: Workflow | None, pods: Sequence[Pod] | None, facts: GuardFacts
+    playbook: Playbook,
+    alert: Occurrence,
+    workflow: Workflow | None,
+    pods: Sequence[Pod] | None,
+    facts: GuardFacts,
+    *,
+    values: Values,
 ) -> Decision:
     target, loss = None, _loss(playbook, workflow, pods, facts.now)
     if workflow is not None and facts.lineage is not None:
@@ -121,6 +105,9 @@ def _draft(
             uid=workflow.uid,
             lineage=facts.lineage,
         )
+    named = f"{target.namespace}/{target.name}" if target else "(none found)"
+    asking = bool(why_asked(playbook, values, _too_much(playbook, loss)))
+    steps = steps_to_take(playbook, workflow, asking=asking)
     return Decision(
         playbook=playbook.name,
         version=playbook.version,
@@ -129,14 +116,10 @@ def _draft(
         target=target,
         outcome=None,
         reason="",
-        would=_would(playbook, target, loss),
+        would=tuple(step.action.say(step.params, named) for step in steps),
         loss=loss,
+        steps=compiled(steps),
     )
-
-
-def _would(playbook: Playbook, target: Target | None, loss: Loss | None) -> tuple[str, ...]:
-    named = f"{target.namespace}/{target.name}" if target else "(none found)"
-    return tuple(step.action.say(step.params, named) for step in _to_take(playbook, playbook.mode, loss))
 
 
 def _confirm(confirm: Expression, values: Values) -> tuple[Check, Outcome | None]:
@@ -153,11 +136,10 @@ def _confirm(confirm: Expression, values: Values) -> tuple[Check, Outcome | None
     return Check(guard="confirm", passed=False, measured=measured, limit=shown, reason=reason), Outcome.SKIPPED
 
 
-def _ahead(playbook: Playbook, draft: Decision) -> Decision:
-    too_much = _too_much(playbook, draft.loss)
-    asked = f" A person is asked first: {too_much}." if too_much else ""
+def _ahead(draft: Decision, asked: str) -> Decision:
+    asks = f" A person is asked first: {asked}." if asked else ""
     if draft.mode is Mode.DRY_RUN:
-        reason = f"Dry run: it would {'; then '.join(draft.would)}.{asked}"
+        reason = f"Dry run: it would {'; then '.join(draft.would)}.{asks}"
         return replace(draft, outcome=Outcome.SIMULATED, reason=reason)
-    reason = f"All guards agree and it is confirmed: {'; then '.join(draft.would)}.{asked}"
+    reason = f"All guards agree and it is confirmed: {'; then '.join(draft.would)}.{asks}"
     return replace(draft, reason=reason)

@@ -50,6 +50,13 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A branch of a playbook."""
 
 
+class ApprovalIf(_Part, frozen=True, kw_only=True):
+    """Ask a person under a condition, which is looked at when the playbook decides."""
+
+    required_if: Expression
+    """What cannot be evaluated asks too."""
+
+
 class Trigger(_Part, frozen=True, kw_only=True):
     """What a playbook answers to."""
 
@@ -79,6 +86,12 @@ class StepForm:
         return known()[self.verb]
 
     @property
+    def effects(self) -> list[Effect[Any]]:
+        """The effects that it may come to."""
+        named = (known()[name] for name in self.action.unfolds)
+        return [action for action in (self.action, *named) if isinstance(action, Effect)]
+
+    @property
     def written(self) -> dict[str, Params]:
         """The step as a document has it."""
         return {self.verb: self.params}
@@ -95,7 +108,11 @@ class Keys(_Part, frozen=True, kw_only=True):
     confirm: Expression
     """What must be true of the live workflow just before the first effect."""
     guards: Guards = msgspec.field(default_factory=Guards)
-    approval: Approval = Approval.NONE
+    approval: Approval | ApprovalIf = Approval.NONE
+    approvals: Annotated[int, msgspec.Meta(ge=1, le=10)] = 1
+    """How many different people have to agree, where anybody is asked."""
+    approval_timeout: Duration = msgspec.field(default_factory=lambda: Duration(hours=1))
+    """How long they have: as long as the alert is likely to be still about this."""
     max_loss: MaxLoss | None = None
     """What it may destroy without asking anybody; null means that it never asks because of that."""
     hold_notifications: Duration = msgspec.field(default_factory=Duration)
@@ -214,20 +231,22 @@ def _read_step(document: Document, step: Mapping[str, Any], at: Path) -> StepFor
 
 def _check_order(document: Document, steps: Sequence[StepForm]) -> None:
     """Refuse what would leave a workflow ended: between its end and its new beginning nothing may stop the run."""
-    verbs = [step.verb for step in steps]
-    restoring = {step.verb: step.action.made_good_by for step in steps if isinstance(step.action, Effect)}
+    places = [(verb, index) for index, step in enumerate(steps) for verb in step.action.unfolds or (step.verb,)]
+    verbs = [verb for verb, _ in places]
+    restoring = {effect.name: effect.made_good_by for step in steps for effect in step.effects}
     for restore in {_RESTART, *filter(None, restoring.values())}:
         ending = {verb for verb, by in restoring.items() if by == restore}
         for verb in sorted({*ending, restore}):
             if verbs.count(verb) > 1:
                 second = verbs.index(verb, verbs.index(verb) + 1)
                 reason = f"{verb} stands twice; one run ends and restarts one workflow once"
-                raise document.error(reason, ("steps", second))
+                raise document.error(reason, ("steps", places[second][1]))
         if restore in verbs:
-            _check_restart(document, verbs, ending, restore)
+            _check_restart(document, places, ending, restore)
 
 
-def _check_restart(document: Document, verbs: Sequence[str], ending: Container[str], restore: str) -> None:
+def _check_restart(document: Document, places: Sequence[tuple[str, int]], ending: Container[str], restore: str) -> None:
+    verbs = [verb for verb, _ in places]
     last = verbs.index(restore)
     first = next((index for index in range(last) if verbs[index] in ending), None)
     if first is None:
@@ -235,11 +254,11 @@ def _check_restart(document: Document, verbs: Sequence[str], ending: Container[s
             name for name, one in known().items() if isinstance(one, Effect) and one.made_good_by == restore
         )
         reason = f"{restore} without {enders} before it: only what this run ended is restarted"
-        raise document.error(reason, ("steps", last))
+        raise document.error(reason, ("steps", places[last][1]))
     for index in range(first + 1, last):
         if verbs[index] != "wait" and verbs[index] not in ending:
             reason = f"{verbs[index]} between {verbs[first]} and {restore} could leave the workflow ended"
-            raise document.error(f"{reason}; only wait may stand there", ("steps", index))
+            raise document.error(f"{reason}; only wait may stand there", ("steps", places[index][1]))
 
 
 def _warnings(playbook: Playbook) -> Iterator[str]:
@@ -250,12 +269,12 @@ def _warnings(playbook: Playbook) -> Iterator[str]:
             f"{playbook.file}: hold_notifications ({held}) is shorter than `for` with all waits and checks ({needed}), "
             "so people may be told of what is about to be healed"
         )
-    verbs = [step.verb for step in playbook.steps]
-    effects = [step.action for step in playbook.steps if isinstance(step.action, Effect)]
+    effects = [effect for step in playbook.steps for effect in step.effects]
+    verbs = {*(step.verb for step in playbook.steps), *(effect.name for effect in effects)}
     for effect in effects:
         if effect.made_good_by and effect.made_good_by not in verbs:
             yield f"{playbook.file}: {effect.name} without {effect.made_good_by} ends the workflow for good"
-    if effects and "verify" not in verbs:
+    if any(effect.on_target for effect in effects) and "verify" not in verbs:
         yield f"{playbook.file}: without a verify step it succeeds whether or not it helped"
 
 

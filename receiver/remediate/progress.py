@@ -10,7 +10,15 @@ from receiver.remediate.actions import Params, effect
 from receiver.remediate.actions.approve import Approve
 from receiver.remediate.actions.verify import Verify
 from receiver.remediate.actions.wait import WaitUntil
-from receiver.remediate.attempt import approval_of, attempt, finish, still_fires, wait_for_cluster
+from receiver.remediate.attempt import (
+    APPROVED_UNTIL,
+    approvals_of,
+    attempt,
+    finish,
+    rejection_of,
+    still_fires,
+    wait_for_cluster,
+)
 from receiver.remediate.course import has_acted, is_midway
 from receiver.remediate.expression import Expression, NotEvaluable, reading
 from receiver.remediate.facts import KEPT, Facts, is_the_one, lasting, values_of, watched
@@ -67,19 +75,26 @@ def _cancelled(run: Run, facts: Facts) -> Finished:
 
 def _approve(run: Run, facts: Facts, asked: Approve) -> Tick:
     deadline = run.entered_at + asked.timeout
-    verdict = approval_of(facts, run.cursor, deadline)
-    if verdict is not None and not verdict.approved:
-        return finish(run, Outcome.REJECTED, f"{verdict.by} rejected it.")
+    rejection = rejection_of(facts, run.cursor, deadline)
+    if rejection is not None:
+        return finish(run, Outcome.REJECTED, f"{rejection.by} rejected it.")
     over = None if has_acted(run) else still_fires(run, facts)
     if over is not None:
         return over
-    if verdict is not None:
-        result = {"approved_by": verdict.by, "at": verdict.at.isoformat()}
-        return Passed(vars=lasting(run.vars), text=f"{verdict.by} approved it.", result=result)
+    agreed = approvals_of(facts, run.cursor, deadline)
+    if len(agreed) >= asked.people:
+        people = " and ".join(one.by for one in agreed)
+        result = {"approved_by": people, "at": agreed[-1].at.isoformat()}
+        variables = lasting(run.vars) | {APPROVED_UNTIL: deadline.isoformat()}
+        return Passed(vars=variables, text=f"{people} approved it.", result=result)
     if facts.now >= deadline:
         limit = format_duration(asked.timeout)
-        return finish(run, Outcome.TIMED_OUT, f"Nobody approved it within {limit}, so nothing more is done.")
-    text = f"It waits for a person's approval until {deadline.isoformat(timespec='seconds')}."
+        nobody = "Nobody" if asked.people == 1 else f"Only {len(agreed)} of {asked.people} people"
+        return finish(run, Outcome.TIMED_OUT, f"{nobody} approved it within {limit}, so nothing more is done.")
+    by = deadline.isoformat(timespec="seconds")
+    text = f"It waits for a person's approval until {by}."
+    if asked.people > 1:
+        text = f"{len(agreed)} of {asked.people} people approved it so far; it waits for the others until {by}."
     return Wait(until=min(deadline, facts.now + APPROVAL_POLL), vars=lasting(run.vars), text=text)
 
 
@@ -92,8 +107,10 @@ def _wait(run: Run, facts: Facts, wanted: WaitUntil) -> Tick:
         return Passed(vars=lasting(run.vars), text=f"{wanted.until.shown} is true: {seen}.")
     deadline = run.entered_at + wanted.timeout
     if facts.now >= deadline:
-        limit = format_duration(wanted.timeout)
-        return finish(run, Outcome.TIMED_OUT, f"{wanted.until.shown} was not true within {limit}: {seen}.")
+        text = f"{wanted.until.shown} was not true within {format_duration(wanted.timeout)}: {seen}."
+        if wanted.on_timeout == "go_on":
+            return Passed(vars=lasting(run.vars), text=f"{text} It goes on all the same.")
+        return finish(run, Outcome.TIMED_OUT, text)
     until = min(deadline, facts.now + _poll(wanted.timeout / 60))
     return Wait(until=until, vars=lasting(run.vars), text=f"{wanted.until.shown} is not true yet: {seen}.")
 

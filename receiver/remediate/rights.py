@@ -23,8 +23,8 @@ _RBAC: Final = "rbac.authorization.k8s.io"
 
 
 def effects_of(playbook: Playbook) -> list[Effect[Any]]:
-    """List the actions with an effect that a playbook names, in its order."""
-    return [step.action for step in playbook.steps if isinstance(step.action, Effect)]
+    """List the actions with an effect that a playbook may come to, in its order."""
+    return [effect for step in playbook.steps for effect in step.effects]
 
 
 def missing(playbook: Playbook, means: Means) -> str:

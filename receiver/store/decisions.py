@@ -1,6 +1,6 @@
 """What playbooks decided: the locks under which they do, the decision, and the run that it begins."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -79,7 +79,7 @@ async def begin_run(
     *,
     incident_id: int,
     at: datetime,
-    steps: Sequence[dict[str, Any]],
+    steps: Sequence[Mapping[str, Any]],
     confirm: str,
     escalate: bool,
     hold_until: datetime | None,

@@ -5,7 +5,7 @@ with each question, as a `Turn`. All but `look` and `perform` are pure.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar, Generic, TypeVar
@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import msgspec
 
 from receiver.model.remediation import Run, Target
+from receiver.model.workflow import Workflow
 from receiver.remediate.actions.means import Means, Need
 from receiver.remediate.facts import Facts, lasting, operation_of
 
@@ -110,6 +111,8 @@ class Action(ABC, Generic[P]):
     name: ClassVar[str]
     """As it stands in a playbook: small letters, with at most one dot."""
     params: type[P]
+    unfolds: ClassVar[tuple[str, ...]] = ()
+    """Names of the actions that it may stand for; empty where it stands for itself."""
 
     @abstractmethod
     def say(self, params: P, target: str) -> str:
@@ -119,6 +122,11 @@ class Action(ABC, Generic[P]):
         """Say why parameters of the right types still cannot be meant; None when they can."""
         del params
         return None
+
+    def unfold(self, params: P, workflow: Workflow | None) -> Sequence[tuple[str, Params]]:
+        """Give the steps that this one stands for, for a workflow as it is when it is decided upon; else itself."""
+        del workflow
+        return ((self.name, params),)
 
     def longest(self, params: P) -> timedelta:
         """Say how long the step may take at most, where it waits for something that is not a person."""

@@ -1,6 +1,8 @@
 """Ask a person."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+import msgspec
 
 from receiver.model.duration import Duration, format_duration
 from receiver.remediate.actions.action import Action, Complaint, Params
@@ -11,6 +13,8 @@ class Approve(Params, frozen=True, kw_only=True):
 
     timeout: Duration
     """Who has not agreed by then will not be waited for."""
+    people: Annotated[int, msgspec.Meta(ge=1, le=10)] = 1
+    """How many different people have to agree. One who rejects is enough to end it."""
 
 
 class AskApproval(Action[Approve]):
@@ -22,7 +26,8 @@ class AskApproval(Action[Approve]):
     def say(self, params: Approve, target: str) -> str:
         """Say that it waits."""
         del target
-        return f"wait for a person's approval, at most {format_duration(params.timeout)}"
+        whose = "a person's approval" if params.people == 1 else f"the approval of {params.people} people"
+        return f"wait for {whose}, at most {format_duration(params.timeout)}"
 
     def complain(self, params: Approve) -> Complaint | None:
         """Refuse a time in which nobody can answer."""

@@ -27,6 +27,7 @@ from receiver.remediate.actions.pod_delete import PodDelete
 from receiver.remediate.actions.verify import CheckHelped
 from receiver.remediate.actions.wait import AwaitCondition
 from receiver.remediate.actions.workflow_delete import WorkflowDelete
+from receiver.remediate.actions.workflow_restart import WorkflowRestart
 from receiver.remediate.actions.workflow_resubmit import WorkflowResubmit
 from receiver.remediate.actions.workflow_resubmit_memoized import WorkflowResubmitMemoized
 from receiver.remediate.actions.workflow_resume import WorkflowResume
@@ -40,6 +41,7 @@ GROUP: Final = "receiver.actions"
 """Group of entry points."""
 
 SHIPPED: Final[tuple[Action[Any], ...]] = (
+    WorkflowRestart(),
     WorkflowTerminate(),
     WorkflowStop(),
     WorkflowSuspend(),

@@ -1,7 +1,7 @@
 """Wait for a condition."""
 
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from receiver.model.duration import Duration, format_duration
 from receiver.remediate.actions.action import Action, Complaint, Params
@@ -13,6 +13,8 @@ class WaitUntil(Params, frozen=True, kw_only=True):
 
     until: Expression
     timeout: Duration
+    on_timeout: Literal["fail", "go_on"] = "fail"
+    """`go_on` takes the next step all the same."""
 
 
 class AwaitCondition(Action[WaitUntil]):

@@ -10,12 +10,12 @@ import pytest
 from receiver.clients.argo import ArgoServer
 from receiver.clients.kubernetes import Cluster
 from receiver.model.errors import Forbidden, NotFound
-from receiver.model.remediation import Entry, EntryState, Mode, Run, Target
+from receiver.model.remediation import Entry, EntryState, Run, Target
 from receiver.model.workflow import Workflow
 from receiver.remediate.actions import Means, effect
-from receiver.remediate.decision import compile_steps
 from receiver.remediate.facts import Facts, watched
 from receiver.remediate.language import Playbook
+from receiver.remediate.plan import compiled, steps_to_take
 from receiver.remediate.progress import advance
 from receiver.remediate.rights import role
 from receiver.remediate.tick import Finished, Passed, Step, Tick, Wait
@@ -130,7 +130,7 @@ async def scene(step: str, *, course: str, phase: str, without: str = "") -> Asy
         cluster = Cluster.at(api.url, "least")
         argo = ArgoServer(stand.origin, lambda: "least", cluster=cluster)
         target = Target(kind="workflow", namespace=WHERE, name="play", uid=found["metadata"]["uid"], lineage="x")
-        begun = run(written, target=target, steps=compile_steps(written, Mode.LIVE), confirm="true")
+        begun = run(written, target=target, steps=compiled(steps_to_take(written, None, asking=False)), confirm="true")
         yield Scene(api=api, controller=controller, means=Means(cluster=cluster, argo=argo), run=begun)
         await argo.close()
         await cluster.close()

@@ -15,11 +15,11 @@ from receiver.model.standing import Standing
 from receiver.model.workflow import Phase, Workflow
 from receiver.remediate.actions import Means, Performed, Turn, effect
 from receiver.remediate.actions.workflow_resubmit import new_name
-from receiver.remediate.decision import compile_steps
 from receiver.remediate.facts import Facts, Verdict, verb_at, watched
 from receiver.remediate.guards import GuardFacts
 from receiver.remediate.language import Playbook, load, parse_step
 from receiver.remediate.loader import load_all
+from receiver.remediate.plan import compiled, steps_to_take
 from receiver.remediate.progress import advance
 from receiver.remediate.tick import Finished, Passed, Step, Tick, Wait
 
@@ -116,7 +116,7 @@ def run(of: Playbook = PLAYBOOK, mode: Mode = Mode.LIVE, **changes: Any) -> Run:
         confirm=str(of.confirm),
         escalate=of.on_failure.escalate,
         hold_until=None,
-        steps=compile_steps(of, mode),
+        steps=compiled(steps_to_take(of, None, asking=mode is Mode.PROPOSE)),
         cursor=0,
         vars={},
         wake_at=None,

@@ -7,8 +7,8 @@ import pytest
 
 from receiver.model.alert import AlertStatus
 from receiver.model.remediation import Decision, Mode, Outcome
-from receiver.model.workflow import Phase
-from receiver.remediate.decision import NotYet, answers, compile_steps, decide
+from receiver.model.workflow import Node, Phase
+from receiver.remediate.decision import NotYet, answers, decide
 from receiver.remediate.language import Playbook, parse_step
 from tests.unit.remediate.scenes import NOW, PLAYBOOK, alert, guard_facts, playbook, workflow
 
@@ -127,9 +127,9 @@ def test_a_finished_workflow_is_not_confirmed() -> None:
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_compiled_steps_read_back_as_they_were(mode: Mode) -> None:
-    compiled = msgspec.json.decode(msgspec.json.encode(compile_steps(PLAYBOOK, mode)))
+    stored = msgspec.json.decode(msgspec.json.encode(decision(mode=mode).steps))
 
-    steps = [parse_step(step) for step in compiled]
+    steps = [parse_step(step) for step in stored]
 
     first = 1 if mode is Mode.PROPOSE else 0
     assert [verb for verb, _ in steps[:first]] == ["approve"] * first
@@ -140,5 +140,48 @@ def test_a_required_approval_comes_first_and_once() -> None:
     required = playbook(PLAYBOOK.text.replace("approval: none", "approval: required"))
 
     for mode in (Mode.LIVE, Mode.PROPOSE):
-        verbs = [step["action"] for step in compile_steps(required, mode)]
+        verbs = [step["action"] for step in decision(of=required, mode=mode).steps]
         assert verbs[:2] == ["approve", "workflow.terminate"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "asks"),
+    [
+        ('workflow.progress == "1/2"', True),
+        ('workflow.progress == "2/2"', False),
+        ('workflow.labels["team"] == "rex"', True),
+    ],
+)
+def test_an_approval_may_depend_on_a_condition_and_one_that_cannot_be_evaluated_asks(
+    condition: str, *, asks: bool
+) -> None:
+    text = PLAYBOOK.text.replace("approval: none", f"approval: {{required_if: '{condition}'}}\napprovals: 2")
+
+    found = decision(of=playbook(text))
+
+    assert (found.steps[0]["action"] == "approve") is asks
+    assert ("the approval of 2 people" in found.would[0]) is asks
+    assert ("A person is asked first" in found.reason) is asks
+
+
+RESTART = (
+    PLAYBOOK.text[: PLAYBOOK.text.index("steps:")]
+    + "steps: [{workflow.restart: {grace: 1m}}]\nhold_notifications: 20m\n"
+)
+
+
+def test_a_restart_takes_the_mildest_way_that_can_work() -> None:
+    pending = Node(id="n", name="etl.a", display_name="a", type="Pod", phase=Phase.PENDING)
+    running = replace(pending, phase=Phase.RUNNING)
+
+    mild = decision(of=playbook(RESTART), workflow=workflow(nodes=(pending,)))
+    hard = decision(of=playbook(RESTART), workflow=workflow(nodes=(running,)))
+
+    assert [step["action"] for step in mild.steps] == ["pod.delete"]
+    assert [step["action"] for step in hard.steps] == [
+        "workflow.stop",
+        "wait",
+        "workflow.terminate",
+        "wait",
+        "workflow.resubmit",
+    ]

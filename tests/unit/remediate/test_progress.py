@@ -375,3 +375,50 @@ def test_a_dry_run_never_acts() -> None:
 
 def test_a_run_without_a_target_never_acts() -> None:
     assert ended(run(target=None), facts()).outcome is Outcome.FAILED
+
+
+TWO = replace(PROPOSED, steps=({"action": "approve", "params": {"timeout": "1h", "people": 2}}, *PROPOSED.steps[1:]))
+
+
+def test_two_people_means_two_different_people() -> None:
+    ada, ben = verdict(approved=True), replace(verdict(approved=True, minutes=3), by="ben")
+
+    alone = advance(TWO, facts(verdicts=(ada, replace(ada, at=NOW + timedelta(minutes=2)))))
+    both = advance(TWO, facts(verdicts=(ada, ben)))
+
+    assert isinstance(alone, Wait)
+    assert "1 of 2 people approved it" in alone.text
+    assert isinstance(both, Passed)
+    assert both.text == "ada and ben approved it."
+
+
+def test_an_approval_is_not_acted_on_long_after_it_expired() -> None:
+    passed = advance(PROPOSED, facts(verdicts=(verdict(approved=True),)))
+    assert isinstance(passed, Passed)
+    approved = replace(PROPOSED, cursor=1, vars=passed.vars, entered_at=NOW)
+    verdicts = (verdict(approved=True),)
+
+    in_time = advance(approved, facts(verdicts=verdicts, now=NOW + timedelta(minutes=64)))
+    late = advance(approved, facts(verdicts=verdicts, now=NOW + timedelta(minutes=66)))
+
+    assert isinstance(in_time, Step)
+    assert isinstance(late, Finished)
+    assert late.outcome is Outcome.TIMED_OUT
+
+
+async def test_a_workflow_that_ends_by_being_stopped_is_not_terminated_as_well() -> None:
+    stopped = workflow(phase=Phase.FAILED, shutdown="Stop", stopped_by="12:0:uid-etl")
+    steps: list[dict[str, Any]] = [{"action": name, "params": {}} for name in ("workflow.stop", "workflow.terminate", "workflow.resubmit")]
+    begun = run(steps=steps, cursor=1)
+
+    assert isinstance(advance(begun, facts(workflow=stopped)), Passed)
+    assert isinstance(advance(begun, facts(workflow=replace(stopped, phase=Phase.RUNNING))), Step)
+
+
+def test_a_wait_that_may_go_on_goes_on() -> None:
+    wait = {"action": "wait", "params": {"until": "workflow.finished", "timeout": "1m", "on_timeout": "go_on"}}
+
+    passed = advance(run(steps=[wait]), facts(now=NOW + timedelta(minutes=2)))
+
+    assert isinstance(passed, Passed)
+    assert "goes on all the same" in passed.text

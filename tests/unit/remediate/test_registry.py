@@ -7,11 +7,10 @@ import pytest
 
 from receiver.model.document import Document
 from receiver.model.errors import DocumentError, PlaybookError
-from receiver.model.remediation import Mode
 from receiver.remediate.actions import Effect, Means, effect, known
 from receiver.remediate.actions.registry import SHIPPED
-from receiver.remediate.decision import compile_steps
 from receiver.remediate.language import load
+from receiver.remediate.plan import compiled, steps_to_take
 from receiver.remediate.progress import advance
 from receiver.remediate.schema import json_schema
 from receiver.remediate.tick import Passed, Step
@@ -68,7 +67,7 @@ def test_what_makes_an_effect_good_is_an_action_itself() -> None:
 @pytest.mark.usefixtures("_installed")
 async def test_an_action_of_an_installed_package_is_checked_described_and_carried_out() -> None:
     playbook = load(Document(QUEUE, file="p.yaml"))
-    begun = run(playbook, steps=compile_steps(playbook, Mode.LIVE), confirm="true")
+    begun = run(playbook, steps=compiled(steps_to_take(playbook, None, asking=False)), confirm="true")
     added = effect("queue.pause")
     assert added is not None
 
