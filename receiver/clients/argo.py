@@ -257,9 +257,10 @@ class ArgoServer:
             answer = await exchange(self._opened(), method, url, most_bytes=MOST_BYTES, **options)
         except (aiohttp.ClientError, OSError) as lost:
             said = quoted(str(lost) or type(lost).__name__, without=token)
+            unknown = isinstance(lost, aiohttp.ClientSSLError)
+            advice = "Name its certificates in argo.ca_file" if unknown else "Check that it can be reached from here"
             raise ClusterUnreachable(
-                f"Could not {action}: Argo Server at {self.url} gave no answer ({said}). "
-                "Check that it is up and can be reached from here."
+                f"Could not {action}: Argo Server at {self.url} gave no answer ({said}). {advice}."
             ) from lost
         except AnswerTooLong as long:
             raise RequestRefused(f"Could not {action}: Argo Server answers more than {MOST_BYTES} bytes.") from long

@@ -385,3 +385,8 @@ async def test_an_argo_server_that_hangs_is_unreachable(place: Place) -> None:
 def test_a_token_is_never_sent_in_the_clear(url: str) -> None:
     with pytest.raises(SettingsError, match=r"argo\.server_url"):
         ArgoServer(url, lambda: "all", cluster=Cluster.at("http://127.0.0.1:9", "all"))
+
+
+def test_certificates_that_are_not_there_are_a_fault_of_the_settings() -> None:
+    with pytest.raises(SettingsError, match=r"argo\.ca_file: /nowhere"):
+        ArgoServer("https://argo", lambda: "all", cluster=Cluster.at("http://127.0.0.1:9", "all"), ca_file="/nowhere")

@@ -95,8 +95,9 @@ async def test_nobody_listening_is_unreachable() -> None:
     await cluster.close()
 
 
-async def test_a_page_of_some_proxy_is_not_taken_for_an_answer(server: ApiServer, cluster: Cluster) -> None:
-    server.faults.answer(200, body="<html>please log in</html>")
+@pytest.mark.parametrize("body", ["<html>please log in</html>", "[1]", '{"a":' * 100_000 + "1" + "}" * 100_000])
+async def test_a_page_of_some_proxy_is_not_taken_for_an_answer(server: ApiServer, cluster: Cluster, body: str) -> None:
+    server.faults.answer(200, body=body)
 
     with pytest.raises(ClusterUnreachable, match="not the Kubernetes API"):
         await cluster.get_workflow(WHERE, "play")

@@ -47,7 +47,7 @@ def translated(action: str) -> Iterator[None]:
             f"Could not {action}: the Kubernetes API gave no answer ({type(lost).__name__}). "
             "Check that it is up and can be reached from here."
         ) from lost
-    except ValueError as garbled:
+    except (ValueError, RecursionError) as garbled:
         raise ClusterUnreachable(
             f"Could not {action}: what answered is not the Kubernetes API. Check the address and any proxy before it."
         ) from garbled
