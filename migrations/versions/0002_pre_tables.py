@@ -179,6 +179,7 @@ def upgrade() -> None:
         sa.Column("look_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("asked", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("incidents_pkey")),
+        postgresql_with={"fillfactor": "50"},
     )
     op.create_index("incidents_key_id_idx", "incidents", ["key", "id"], unique=False)
     op.create_index(

@@ -1,11 +1,13 @@
 """An incident: all alerts about one workflow, else about one Alertmanager group, joined into one story."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import Final
+
+import msgspec
 
 from receiver.model.alert import Alert, AlertStatus, Fingerprint
 from receiver.model.matcher import Matcher, all_match
@@ -59,7 +61,7 @@ def incident_key(subject: Subject, group_labels: Mapping[str, str]) -> str:
         parts: object = ["workflow", subject.cluster, subject.namespace, subject.workflow]
     else:
         parts = ["group", sorted(group_labels.items())]
-    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
 
 class IncidentState(Enum):
@@ -145,15 +147,16 @@ class Occurrence:
     incident_id: int | None
 
 
-SEVERITIES = ("critical", "error", "warning", "info")
+SEVERITIES: Final = ("critical", "error", "warning", "info")
 """Severity labels that have an order, worst first; any other ranks below them."""
+
+_RANKS: Final = {name: rank for rank, name in enumerate(SEVERITIES)}
 
 
 def worst(severities: Sequence[str]) -> str:
     """Pick the severity that an incident takes from its alerts."""
-    known = {name: rank for rank, name in enumerate(SEVERITIES)}
     named = [severity for severity in severities if severity]
-    return min(named, key=lambda name: known.get(name, len(known)), default="")
+    return min(named, key=lambda name: _RANKS.get(name, len(_RANKS)), default="")
 
 
 def title_of(alert: Alert | Occurrence, subject: Subject) -> str:
@@ -165,4 +168,7 @@ def title_of(alert: Alert | Occurrence, subject: Subject) -> str:
 
 
 def _first_of(labels: Mapping[str, str], names: Sequence[str]) -> str:
-    return next((labels[name] for name in names if labels.get(name)), "")
+    for name in names:
+        if value := labels.get(name):
+            return value
+    return ""

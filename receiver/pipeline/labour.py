@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Final
 
@@ -24,8 +25,8 @@ _CONCURRENCY: Final = 8
 _SWEEP_EVERY: Final = timedelta(seconds=1)
 _REAP_EVERY: Final = timedelta(seconds=5)
 _COURTESY: Final = timedelta(milliseconds=100)
-_COURTESIES: Final = 50
-"""How often a look gives way, at most: five seconds in all."""
+_COURTESIES: Final = 100
+"""How often a look gives way, at most: ten seconds in all."""
 _LONGEST_PAUSE: Final = timedelta(seconds=30)
 _WELL_AFTER: Final = timedelta(seconds=15)
 """How long a part must go on until an earlier failure is forgotten: longer than one needs to find Postgres away."""
@@ -39,6 +40,7 @@ class Labour:
         self._rooms = rooms
         self._crowded: Callable[[], bool] = _never
         self._failing: dict[str, str] = {}
+        self._turn = asyncio.Semaphore()
         rooms.queue.on(Job.LOOK, self._look)
         rooms.queue.on(Job.TICK, self._tick)
         rooms.queue.on(Job.SEND, self._send)
@@ -117,13 +119,15 @@ class Labour:
             log.warning("reaper", action="jobs_returned", jobs=reaped)
 
     async def _look(self, *, incident_id: int) -> None:
-        # Recording comes first: a delivery that is refused may be lost, a look that waits five seconds is only late.
+        # Recording comes first: a delivery that is refused may be lost, a look that waits ten seconds is only late.
+        # From then on there is one look at a time, so that a flood that does not end leaves nobody unheard either.
         for _ in range(_COURTESIES):
             if not self._crowded():
                 break
             await asyncio.sleep(_COURTESY.total_seconds())
-        with structlog.contextvars.bound_contextvars(incident_id=incident_id):
-            await look(self._rooms, incident_id)
+        async with self._turn if self._crowded() else nullcontext():
+            with structlog.contextvars.bound_contextvars(incident_id=incident_id):
+                await look(self._rooms, incident_id)
 
     async def _tick(self, *, run_id: int, cursor: int) -> None:
         with structlog.contextvars.bound_contextvars(run_id=run_id):

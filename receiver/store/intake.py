@@ -1,7 +1,8 @@
 """Group commit: deliveries that arrive together are kept together, each answered after its own commit.
 
-One writer takes whatever has gathered while the last transaction ran, so that under load batches grow by themselves; a
-lone delivery waits for nothing.
+Two batches may be under way at once, each about half of the crowd: while the disk acknowledges one, Postgres works on
+the other, and whoever was answered posts again and is read. A lone delivery waits for nothing, and nobody ever waits
+for a timer.
 """
 
 import asyncio
@@ -32,13 +33,18 @@ _LIMIT: Final = timedelta(seconds=5)
 """Longest time of one transaction: a Postgres that hangs is as good as away."""
 _LIMIT_PER_ALERT: Final = timedelta(milliseconds=1)
 """What each alert adds to it: ten times what it takes, so that the largest delivery is never taken for an outage."""
-_GATHER: Final = timedelta(milliseconds=1)
-"""How long a crowded door waits for a batch to gather; measured: a tenth to a fifth more deliveries, and less CPU. A
-lone delivery waits for nothing, and five milliseconds would cost half the rate."""
 _CROWDED_FOR: Final = timedelta(milliseconds=250)
 """How long after a batch of several deliveries the door counts as crowded."""
+_AT_ONCE: Final = 2
+"""Batches under way. They wait for each other at the same incidents, so that more would gain nothing."""
 _TRIES: Final = 4
 """How often a batch that lost a race against another replica is tried again."""
+
+
+Waiting = tuple[Delivery, asyncio.Future[Receipt]]
+"""A delivery, and where its answer is awaited."""
+
+Batch = list[Waiting]
 
 
 class Intake:
@@ -49,10 +55,9 @@ class Intake:
         self._queue = queue
         self._names = names
         self._heard = Heard()
-        self._waiting: deque[tuple[Delivery, asyncio.Future[Receipt]]] = deque()
+        self._waiting: deque[Waiting] = deque()
         self._crowded_at = -_CROWDED_FOR.total_seconds()
-        self._batch: list[tuple[Delivery, asyncio.Future[Receipt]]] = []
-        self._writer: asyncio.Task[None] | None = None
+        self._writing: dict[asyncio.Task[None], Batch] = {}
 
     @property
     def crowded(self) -> bool:
@@ -70,42 +75,47 @@ class Intake:
             raise StoreCrowded(f"{_WAITING} deliveries wait to be written already")
         answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._waiting.append((delivery, answer))
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write(), name="intake")
-            self._writer.add_done_callback(self._written)
+        self._begin()
         return await answer
 
     async def close(self) -> None:
         """Wait until everything that was handed in is answered."""
-        if self._writer is not None:
-            await self._writer
+        while self._writing:
+            await asyncio.wait(self._writing)
 
-    def _written(self, writer: asyncio.Task[None]) -> None:
-        """Leave nobody waiting whom a writer that broke can not answer any more."""
-        if writer.cancelled() or writer.exception() is None:
-            return
-        log.error("intake", action="writer_broke", exc_info=writer.exception())
-        for _, answer in (*self._batch, *self._waiting):
-            if not answer.done():
-                answer.set_exception(StoreError("the writer of deliveries broke; the log says how"))
-        self._waiting.clear()
-
-    async def _write(self) -> None:
-        while self._waiting:
-            if self.crowded:
-                # Those who were just answered post again within this moment: one larger transaction instead of two.
-                await asyncio.sleep(_GATHER.total_seconds())
-            batch = [self._waiting.popleft()]
-            alerts = len(batch[0][0].alerts)
-            while self._waiting and alerts + len(self._waiting[0][0].alerts) <= _BATCH:
-                batch.append(self._waiting.popleft())
-                alerts += len(batch[-1][0].alerts)
+    def _begin(self) -> None:
+        """Begin to write what waits: at once when nothing is being written, else when as much waits as is written."""
+        while self._waiting and len(self._writing) < _AT_ONCE:
+            under_way = sum(map(len, self._writing.values()))
+            if len(self._waiting) < under_way:
+                return
+            batch = self._take(most=(len(self._waiting) + under_way + 1) // 2 if self.crowded else _BATCH)
             if len(batch) > 1:
                 self._crowded_at = time.monotonic()
-            self._batch = batch
-            await self._answer(batch)
+            writing = asyncio.create_task(self._answer(batch), name="intake")
+            self._writing[writing] = batch
+            writing.add_done_callback(self._written)
 
-    async def _answer(self, batch: list[tuple[Delivery, asyncio.Future[Receipt]]]) -> None:
+    def _take(self, *, most: int) -> Batch:
+        batch = [self._waiting.popleft()]
+        alerts = len(batch[0][0].alerts)
+        while self._waiting and len(batch) < most and alerts + len(self._waiting[0][0].alerts) <= _BATCH:
+            batch.append(self._waiting.popleft())
+            alerts += len(batch[-1][0].alerts)
+        return batch
+
+    def _written(self, writing: asyncio.Task[None]) -> None:
+        """Go on with those who wait, and leave nobody waiting whom a write that broke can not answer any more."""
+        batch = self._writing.pop(writing)
+        if writing.cancelled() or writing.exception() is not None:
+            broke = None if writing.cancelled() else writing.exception()
+            log.error("intake", action="writer_broke", exc_info=broke)
+            for _, answer in batch:
+                if not answer.done():
+                    answer.set_exception(StoreError("the writer of deliveries broke; the log says how"))
+        self._begin()
+
+    async def _answer(self, batch: Batch) -> None:
         try:
             receipts = await self.commit([delivery for delivery, _ in batch])
         except StoreError as error:
@@ -149,7 +159,6 @@ class Intake:
     async def _transact(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
         async with self._database.pool.connection() as connection:
             try:
-                async with connection.transaction():
-                    return await Recording(connection, self._queue, self._names, self._heard).record(deliveries)
+                return await Recording(connection, self._queue, self._names, self._heard).record(deliveries)
             except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as error:
                 raise Contended from error

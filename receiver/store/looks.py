@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Final
 
-from sqlalchemy import Exists, ScalarSelect, and_, exists, func, insert, or_, select, update
+from sqlalchemy import Exists, ScalarSelect, and_, bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.orm import aliased
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from receiver.model.finding import Finding
 from receiver.model.incident import Incident, IncidentState, Occurrence
@@ -182,11 +184,18 @@ async def close_quiet(transaction: Transaction, quiet_before: datetime, now: dat
     Returns:
         Their numbers, lowest first.
     """
+    over = {"quiet_before": quiet_before, "now": now, "most": most}
+    return sorted((await transaction.execute(_closing(), over)).scalars())
+
+
+@cache
+def _closing() -> ReturningUpdate[int]:
+    """Write the statement once: it is asked every second, and writing it costs more than asking it."""
     quiet = (
         select(IncidentRow.id)
         .where(
             IncidentRow.state == IncidentState.OPEN.value,
-            IncidentRow.quiet_since <= quiet_before,
+            IncidentRow.quiet_since <= bindparam("quiet_before"),
             IncidentRow.firing == 0,
             IncidentRow.look_at.is_(None),
             ~exists().where(RunRow.incident_id == IncidentRow.id, RunRow.state.in_(ACTIVE)),
@@ -194,16 +203,15 @@ async def close_quiet(transaction: Transaction, quiet_before: datetime, now: dat
             ~_unescalated(),
         )
         .order_by(IncidentRow.id)
-        .limit(most)
+        .limit(bindparam("most"))
         .with_for_update(skip_locked=True)
     )
-    closed = await transaction.execute(
+    return (
         update(IncidentRow)
         .where(IncidentRow.id.in_(quiet.scalar_subquery()))
-        .values(state=IncidentState.CLOSED.value, closed_at=now, look_at=now)
+        .values(state=IncidentState.CLOSED.value, closed_at=bindparam("now"), look_at=bindparam("now"))
         .returning(IncidentRow.id)
     )
-    return sorted(closed.scalars())
 
 
 def _family() -> ScalarSelect[int]:

@@ -7,29 +7,31 @@ decided by `receiver.model.alert.observe` alone; here it is only looked up, aske
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 import psycopg
-from psycopg.rows import dict_row
+from psycopg.rows import namedtuple_row
 
 from receiver.model.alert import Change, Delivery, Receipt
 from receiver.model.incident import LabelNames
 from receiver.model.timeline import Kind
 from receiver.store.jobs import Job, Queue
-from receiver.store.rows import public_id
-from receiver.store.statements import statements
-from receiver.store.stories import Contended, Count, Stories
+from receiver.store.rows import Row, public_id
+from receiver.store.statements import document, statements
+from receiver.store.stories import Contended, Count, Stories, changed_story
 from receiver.store.telling import (
-    Columns,
+    FirstTelling,
     Key,
     Known,
+    LaterTelling,
     Telling,
     firings,
-    first_columns,
+    first_telling,
     fold,
-    key_columns,
     known_from,
-    later_columns,
+    later_telling,
+    named,
     tellings_of,
 )
 from receiver.store.tombstones import buried
@@ -89,11 +91,45 @@ class Heard:
         return taken
 
 
+class _Kept(msgspec.Struct):
+    """One row of a raw message."""
+
+    received_at: datetime
+    key: UUID
+    receiver: str
+    group_key: str
+    external_url: str
+    truncated_alerts: int
+    alerts: int
+    body: bytes
+
+
+class _Inquiry(msgspec.Struct):
+    """One row of a delivery about which Alertmanager is to be asked."""
+
+    received_at: datetime
+    key: UUID
+    late: list[tuple[str, str]]
+    truncated: int
+    due_at: datetime
+
+
+class _Line(msgspec.Struct):
+    """One row of the timeline."""
+
+    at: datetime
+    kind: str
+    text: str
+    incident_id: int | None
+    alert_id: str | None
+    detail: Mapping[str, Any]
+
+
 class Recording:
     """One transaction's work; made anew for each try.
 
-    Statements that do not wait for each other are sent together and answered together: a delivery costs three round
-    trips when all its alerts are new.
+    Few statements do much each, since what one costs beside its work (on both sides, and on the way) is what small
+    batches cost: deliveries whose alerts are all new take two, whatever their number.
     """
 
     def __init__(self, connection: psycopg.AsyncConnection[Any], queue: Queue, names: LabelNames, heard: Heard) -> None:
@@ -101,42 +137,52 @@ class Recording:
         self._queue = queue
         self._names = names
         self._heard = heard
-        self._pipeline: psycopg.AsyncPipeline
-        self._stories = Stories(self._send)
+        self._cursor = connection.cursor(row_factory=namedtuple_row)
+        self._stories = Stories(self._ask)
         self._changes: list[list[Change]] = []
         self._late: dict[int, list[Key]] = {}
-        self._events: list[tuple[datetime, str, str, int | None, str | None, dict[str, Any]]] = []
+        self._said: list[tuple[Telling, Change, str, Count | None]] = []
 
     async def record(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
-        """Record a batch; the caller commits.
+        """Record a batch, and commit it.
 
         Raises:
             Contended: Try again in a new transaction.
         """
-        numbers = await self._heard.numbers(self._connection, sum(len(one.alerts) for one in deliveries))
-        async with self._connection.pipeline() as self._pipeline:
-            return await self._record(deliveries, numbers)
+        async with self._connection.transaction():
+            return await self._record(deliveries)
 
-    async def _record(self, deliveries: Sequence[Delivery], numbers: Sequence[int]) -> list[Receipt]:
+    async def _record(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
+        numbers = await self._heard.numbers(self._connection, sum(len(one.alerts) for one in deliveries))
         tellings = tellings_of(deliveries, self._names)
-        keeping = await self._send("keep_deliveries", _delivery_columns(deliveries))
         heard = self._heard.known(tellings)
-        peeking = await self._send("peek_occurrences", key_columns(heard)) if heard else None
-        ids = {row["key"]: row["id"] for row in await keeping.fetchall()}
+        # Where all is new, the stories concerned are known without a look: they are locked in the same breath.
+        keys = set() if heard else {one[0].incident_key for one in tellings.values()} - {""}
+        ids: dict[UUID, int] = {}
+        locked = []
+        for row in await self._ask("receive", rows=document(_rows_of(deliveries)), keys=list(keys)):
+            if row.state is None:
+                ids[UUID(row.key)] = row.id
+            else:
+                locked.append(row)
+        if not heard:
+            await self._stories.take(locked, keys)
         fresh = deliveries
         if len(ids) < len(deliveries):
             # What an earlier try has committed already, though its answer was lost, is not told again.
             fresh = [one for one in deliveries if one.key in ids]
             tellings = tellings_of(fresh, self._names)
-            ids = {row["key"]: row["id"] for row in await self._run("kept_deliveries", _delivery_keys(deliveries))}
+            kept = await self._ask("kept_deliveries", rows=document(_rows_of(deliveries)))
+            ids = {row.key: row.id for row in kept}
+            heard = self._heard.known(tellings)
         self._changes = [[] for _ in fresh]
-        known = known_from(await peeking.fetchall()) if peeking else {}
+        known = known_from(await self._ask("peek_occurrences", rows=document(named(heard)))) if heard else {}
         tellings = await self._without_dropped(tellings, known)
         if tellings:
             await self._tell(tellings, known, numbers)
         await self._inquire(fresh)
         changes = dict(zip((one.key for one in fresh), self._changes, strict=True))
-        return [_receipt(ids[one.key], changes.get(one.key, [])) for one in deliveries]
+        return [_receipt(ids[one.key], changes.get(one.key, ())) for one in deliveries]
 
     async def _without_dropped(
         self, tellings: dict[Key, list[Telling]], known: Mapping[Key, Known]
@@ -153,52 +199,66 @@ class Recording:
         self, tellings: Mapping[Key, Sequence[Telling]], known: Mapping[Key, Known], numbers: Sequence[int]
     ) -> None:
         """Write down what is said of occurrences, and what follows from it."""
-        await self._stories.find(tellings, known)
-        new = {key: said for key, said in tellings.items() if key not in known}
-        inserting = await self._insert(new, numbers) if new else None
-        await self._update({key: said for key, said in tellings.items() if key in known})
-        await self._follow_up(await self._stories.write())
-        await self._pipeline.sync()
+        folded = {key: fold(known[key].standing if key in known else None, said) for key, said in tellings.items()}
+        await self._stories.find(tellings, known, folded)
+        new = [key for key in tellings if key not in known]
+        for key, number in zip(new, numbers, strict=False):
+            said = tellings[key]
+            self._note(public_id(key[1], number), said, folded[key][1], self._stories.open(said[0].incident_key))
+        later = await self._update({key: said for key, said in tellings.items() if key in known})
+        changed = await self._stories.settle()
+        first = []
+        for key, number in zip(new, numbers, strict=False):
+            telling, (standing, changes) = tellings[key][0], folded[key]
+            story = self._stories.open(telling.incident_key)
+            first.append(first_telling(number, telling, standing, firings(changes), story.id if story else None))
+        inserted = await self._write(first, later, changed)
+        unasked = [{"incident_id": story.id} for story in changed if not story.asked]
+        await self._queue.enqueue_on(self._connection, Job.LOOK, unasked)
         self._heard.remember(tellings)
-        if inserting is not None and inserting.rowcount < len(new):
+        if inserted < len(new):
             # Some were known after all: recorded by another replica, or before this one started.
             raise Contended
 
-    async def _send(self, name: str, columns: Columns) -> psycopg.AsyncCursor[dict[str, Any]]:
-        """Send a named statement; its rows are fetched from the cursor when they are needed."""
-        cursor = self._connection.cursor(row_factory=dict_row)
-        return await cursor.execute(statements()[name], _parameters(name, columns), prepare=True)
+    async def _write(
+        self, first: Sequence[FirstTelling], later: Sequence[LaterTelling], changed: Sequence[Count]
+    ) -> int:
+        """Write everything down; returns how many occurrences were new."""
+        stories = [changed_story(story, story.changed_at) for story in changed if story.changed_at]
+        return await self._do(
+            "write_down",
+            first=document(first),
+            later=document(later),
+            stories=document(stories),
+            events=document(self._lines(changed)),
+        )
 
-    async def _run(self, name: str, columns: Columns) -> list[dict[str, Any]]:
-        cursor = await self._send(name, columns)
-        return await cursor.fetchall()
+    async def _ask(self, name: str, /, **parameters: Any) -> Sequence[Row]:
+        """Run a named statement; returns its rows."""
+        await self._do(name, **parameters)
+        return await self._cursor.fetchall()
 
-    async def _insert(
-        self, tellings: Mapping[Key, Sequence[Telling]], numbers: Sequence[int]
-    ) -> psycopg.AsyncCursor[dict[str, Any]]:
-        """Send what was never heard of."""
-        folded = {key: fold(None, said) for key, said in tellings.items()}
-        columns = first_columns(tellings, folded, self._stories.ids)
-        inserting = await self._send("first_tellings", {**columns, "id": numbers[: len(tellings)]})
-        for (key, said), number in zip(tellings.items(), numbers, strict=False):
-            self._note(public_id(key[1], number), said, folded[key][1], self._stories.open(said[0].incident_key))
-        return inserting
+    async def _do(self, name: str, /, **parameters: Any) -> int:
+        """Run a named statement; returns how many rows it wrote."""
+        await self._cursor.execute(statements()[name], parameters, prepare=True)
+        return self._cursor.rowcount
 
-    async def _update(self, tellings: Mapping[Key, Sequence[Telling]]) -> None:
-        """Write down what is now known of occurrences that were known before."""
+    async def _update(self, tellings: Mapping[Key, Sequence[Telling]]) -> list[LaterTelling]:
+        """Lock occurrences that were known before, and make of each what is known of it now."""
         if not tellings:
-            return
-        rows = []
-        for key, before in known_from(await self._run("lock_occurrences", key_columns(tellings))).items():
+            return []
+        later = []
+        locked = await self._ask("lock_occurrences", rows=document(named(tellings)))
+        for key, before in known_from(locked).items():
             standing, changes = fold(before.standing, tellings[key])
             story = self._stories.of(before, tellings[key], changes)
             self._note(public_id(key[1], before.id), tellings[key], changes, story)
             incident_id = story.id if story else before.incident_id
-            rows.append((key, standing, before.firings + firings(changes), incident_id))
-        await self._send("later_tellings", later_columns(rows))
+            later.append(later_telling(key, standing, before.firings + firings(changes), incident_id))
+        return later
 
     def _note(self, alert_id: str, said: Sequence[Telling], changes: Sequence[Change], story: Count | None) -> None:
-        """Put changes into the receipts, the story and the timeline."""
+        """Put changes into the receipts and the stories, and note what the timeline is to tell."""
         for telling, change in zip(said, changes, strict=True):
             self._changes[telling.delivery].append(change)
             if change is Change.LATE:
@@ -206,11 +266,29 @@ class Recording:
             if story is not None:
                 story.take(telling, change)
             if change in _EVENTS:
-                kind, sentence = _EVENTS[change]
-                text = sentence.format(name=telling.alert.labels.get("alertname") or "an alert without a name")
-                asked = {"peer": telling.asked.peer, "asked_at": telling.asked.at.isoformat()} if telling.asked else {}
-                detail = {"receiver": telling.receiver} | asked
-                self._events.append((telling.at, kind.value, text, story.id if story else None, alert_id, detail))
+                self._said.append((telling, change, alert_id, story))
+
+    def _lines(self, changed: Sequence[Count]) -> list[_Line]:
+        """Write the timeline."""
+        lines = []
+        for story in changed:
+            at = story.changed_at
+            if at and story.opened:
+                lines.append(_Line(at, Kind.INCIDENT_OPENED.value, "the incident begins", story.id, None, {}))
+        for telling, change, alert_id, told in self._said:
+            kind, sentence = _EVENTS[change]
+            text = sentence.format(name=telling.alert.labels.get("alertname") or "an alert without a name")
+            detail = {"receiver": telling.receiver}
+            if telling.asked:
+                detail |= {"peer": telling.asked.peer, "asked_at": telling.asked.at.isoformat()}
+            story_id = told.id if told and not told.vain else None
+            lines.append(_Line(telling.at, kind.value, text, story_id, alert_id, detail))
+        for story in changed:
+            at = story.changed_at
+            if at and story.reopened:
+                text = "an alert fires again before the incident was over"
+                lines.append(_Line(at, Kind.INCIDENT_REOPENED.value, text, story.id, None, {"flaps": story.flaps}))
+        return lines
 
     async def _inquire(self, fresh: Sequence[Delivery]) -> None:
         """Note about which deliveries Alertmanager is to be asked; what it was asked for needs no asking."""
@@ -221,57 +299,27 @@ class Recording:
         ]
         if asking:
             late = {number: [(name, at.isoformat()) for name, at in keys] for number, keys in self._late.items()}
-            await self._send(
-                "add_inquiries",
-                {
-                    "received_at": [one.received_at for _, one in asking],
-                    "key": [one.key for _, one in asking],
-                    "late": [late.get(number, []) for number, _ in asking],
-                    "truncated": [one.truncated_alerts for _, one in asking],
-                    "due_at": [one.received_at for _, one in asking],
-                },
-            )
-
-    async def _follow_up(self, changed: Sequence[Count]) -> None:
-        """Write the timeline, and have somebody look at each incident that changed."""
-        for story in changed:
-            at = story.changed_at
-            if at and story.opened:
-                self._events.insert(0, (at, Kind.INCIDENT_OPENED.value, "the incident begins", story.id, None, {}))
-            elif at and story.reopened:
-                text = "an alert fires again before the incident was over"
-                detail = {"flaps": story.flaps}
-                self._events.append((at, Kind.INCIDENT_REOPENED.value, text, story.id, None, detail))
-        if self._events:
-            names = ("at", "kind", "text", "incident_id", "alert_id", "detail")
-            columns: Columns = dict(zip(names, zip(*self._events, strict=True), strict=True))
-            await self._send("add_events", {**columns, "run_id": [None] * len(self._events)})
-        unasked = [{"incident_id": story.id} for story in changed if not story.asked]
-        await self._queue.enqueue_on(self._connection, Job.LOOK, unasked)
+            rows = [
+                _Inquiry(one.received_at, one.key, late.get(number, []), one.truncated_alerts, one.received_at)
+                for number, one in asking
+            ]
+            await self._do("add_inquiries", rows=document(rows))
 
 
-def _delivery_keys(deliveries: Sequence[Delivery]) -> Columns:
-    return {"received_at": [one.received_at for one in deliveries], "key": [one.key for one in deliveries]}
-
-
-def _delivery_columns(deliveries: Sequence[Delivery]) -> Columns:
-    return {
-        **_delivery_keys(deliveries),
-        "receiver": [one.receiver for one in deliveries],
-        "group_key": [one.group_key for one in deliveries],
-        "external_url": [one.external_url for one in deliveries],
-        "truncated_alerts": [one.truncated_alerts for one in deliveries],
-        "alerts": [len(one.alerts) for one in deliveries],
-        "body": [one.body for one in deliveries],
-    }
-
-
-def _parameters(name: str, columns: Columns) -> dict[str, Any]:
-    """Write rows as the one JSON document that most statements take; the others take an array for each column."""
-    if "%(rows)s" not in statements()[name]:
-        return {column: list(values) for column, values in columns.items()}
-    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    return {"rows": msgspec.json.encode(rows).decode()}
+def _rows_of(deliveries: Sequence[Delivery]) -> list[_Kept]:
+    return [
+        _Kept(
+            one.received_at,
+            one.key,
+            one.receiver,
+            one.group_key,
+            one.external_url,
+            one.truncated_alerts,
+            len(one.alerts),
+            one.body,
+        )
+        for one in deliveries
+    ]
 
 
 def _receipt(webhook_id: int, changes: Sequence[Change]) -> Receipt:

@@ -1,10 +1,12 @@
 """The named statements of `statements.sql`, each with the sentence that says what it is for."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Final, LiteralString, cast
+
+import msgspec
 
 _NAMED: Final = re.compile(r"^-- (?P<name>[a-z_]+): (?P<purpose>.+)\n(?P<text>(?:(?!-- ).*\n?)+)", re.MULTILINE)
 
@@ -14,3 +16,8 @@ def statements() -> Mapping[str, LiteralString]:
     """Read all statements, by name. Their text is ours alone: values reach it as parameters only."""
     text = files("receiver.store").joinpath("statements.sql").read_text(encoding="utf-8")
     return {found["name"]: cast("LiteralString", found["text"].strip()) for found in _NAMED.finditer(text)}
+
+
+def document(rows: Sequence[msgspec.Struct]) -> str:
+    """Write rows as the one JSON document that a statement takes."""
+    return msgspec.json.encode(rows).decode()

@@ -1,44 +1,39 @@
 -- The statements on the way in, by name. Rows go in as one JSON document, which is written and read by compiled code on
 -- both sides: a thousand alerts cost as many statements as one, and little more of Python.
 
--- keep_deliveries: keep raw messages; those whose key is there already are left out and not returned.
-insert into deliveries (received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, body)
-select received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, decode(body, 'base64')
-from rows from (
-  json_to_recordset(%(rows)s::json) as (
-    received_at timestamptz, key uuid, receiver text, group_key text, external_url text, truncated_alerts bigint,
-    alerts bigint, body text
-  )
-) with ordinality as d (received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, body, n)
-order by n
-on conflict (received_at, key) do nothing
-returning id, key
+-- receive: keep raw messages, save those whose key is there already, and lock the stories of the keys in their order.
+with kept as (
+  insert into deliveries (received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, body)
+  select received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, decode(body, 'base64')
+  from rows from (
+    json_to_recordset(%(rows)s::json) as (
+      received_at timestamptz, key uuid, receiver text, group_key text, external_url text, truncated_alerts bigint,
+      alerts bigint, body text
+    )
+  ) with ordinality as d (received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, body, n)
+  order by n
+  on conflict (received_at, key) do nothing
+  returning id, key
+), locked as (
+  select i.id, i.key, i.state, i.severity, i.firing, i.quiet_since, i.flaps, i.asked
+  from incidents i
+  where (i.state = 'open' and i.key = any(%(keys)s::text[]))
+    or i.id = any(array(
+      select s.id from incidents m join incidents s on s.id = m.merged_into
+      where m.state = 'merged' and m.key = any(%(keys)s::text[]) and s.state = 'open'
+    ))
+  order by i.id
+  for update of i
+)
+select id, key, state, severity, firing, quiet_since, flaps, asked from locked
+union all
+select id, key::text, null, null, null, null, null, null from kept
 
 -- kept_deliveries: find messages by the keys under which they were kept.
 select d.id, d.key
 from deliveries d
 join json_to_recordset(%(rows)s::json) as k (received_at timestamptz, key uuid)
   on d.received_at = k.received_at and d.key = k.key
-
--- first_tellings: insert occurrences never heard of; those that are known already are left alone.
-insert into alerts (
-  id, fingerprint, starts_at, starts_at_text, status, inferred, ends_at, alertname, severity, cluster, namespace,
-  workflow, agent, labels, annotations, generator_url, group_key, receiver, first_seen_at, last_seen_at,
-  resolved_seen_at, deliveries, firings, incident_id
-)
-select
-  id, fingerprint, starts_at, starts_at_text, status, false, ends_at, alertname, severity, cluster, namespace, workflow,
-  agent, labels, annotations, generator_url, group_key, receiver, first_seen_at, last_seen_at, resolved_seen_at,
-  deliveries, firings, incident_id
-from json_to_recordset(%(rows)s::json) as o (
-  id bigint, fingerprint text, starts_at timestamptz, starts_at_text text, status text, ends_at timestamptz,
-  alertname text, severity text, cluster text, namespace text, workflow text, agent text, labels jsonb,
-  annotations jsonb,
-  generator_url text, group_key text, receiver text, first_seen_at timestamptz, last_seen_at timestamptz,
-  resolved_seen_at timestamptz, deliveries bigint, firings bigint, incident_id bigint
-)
-order by fingerprint, starts_at
-on conflict (fingerprint, starts_at) do nothing
 
 -- peek_occurrences: see what is known of occurrences, without holding anybody up.
 select
@@ -57,19 +52,6 @@ join json_to_recordset(%(rows)s::json) as k (fingerprint text, starts_at timesta
   on a.fingerprint = k.fingerprint and a.starts_at = k.starts_at
 order by a.fingerprint, a.starts_at
 for update of a
-
--- later_tellings: write down what is now known of occurrences, and which incident each belongs to.
-update alerts a
-set
-  status = o.status, inferred = o.inferred, ends_at = o.ends_at, annotations = o.annotations,
-  first_seen_at = o.first_seen_at, last_seen_at = o.last_seen_at, resolved_seen_at = o.resolved_seen_at,
-  deliveries = o.deliveries, firings = o.firings, incident_id = o.incident_id
-from json_to_recordset(%(rows)s::json) as o (
-  fingerprint text, starts_at timestamptz, status text, inferred boolean, ends_at timestamptz, annotations jsonb,
-  first_seen_at timestamptz, last_seen_at timestamptz, resolved_seen_at timestamptz, deliveries bigint,
-  firings bigint, incident_id bigint
-)
-where a.fingerprint = o.fingerprint and a.starts_at = o.starts_at
 
 -- lock_incidents: lock stories in one order: by number, by key, or by the key of one that was merged into it.
 select i.id, i.key, i.state, i.severity, i.firing, i.quiet_since, i.flaps, i.asked
@@ -105,18 +87,8 @@ order by n.key
 on conflict (key) where state = 'open' do nothing
 returning id, key
 
--- change_incidents: write down how many of a story's alerts fire now, and by when somebody must look at it.
-update incidents i
-set
-  severity = c.severity, firing = c.firing, quiet_since = c.quiet_since, flaps = c.flaps, asked = true,
-  look_at = case when i.asked then least(i.look_at, c.look_at) else c.look_at end
-from json_to_recordset(%(rows)s::json) as c (
-  id bigint, severity text, firing bigint, quiet_since timestamptz, flaps bigint, look_at timestamptz
-)
-where i.id = c.id
-
 -- drop_incidents: take back stories that this very transaction began and did not need.
-delete from incidents where id = any(%(id)s::bigint[])
+delete from incidents where id = any(%(id)s::bigint[]) returning id
 
 -- add_inquiries: note the deliveries about which Alertmanager is to be asked.
 insert into inquiries (received_at, key, late, truncated, tries, due_at)
@@ -126,12 +98,52 @@ from json_to_recordset(%(rows)s::json) as q (
 )
 on conflict do nothing
 
--- add_events: append lines to the timeline.
-insert into timeline (at, kind, text, incident_id, alert_id, run_id, detail)
-select at, kind, text, incident_id, alert_id, run_id, detail
-from rows from (
-  json_to_recordset(%(rows)s::json) as (
-    at timestamptz, kind text, text text, incident_id bigint, alert_id text, run_id bigint, detail jsonb
+-- write_down: write what a recording comes to; occurrences that are known though taken for new are left, not counted.
+with known as (
+  update alerts a
+  set
+    status = o.status, inferred = o.inferred, ends_at = o.ends_at, annotations = o.annotations,
+    first_seen_at = o.first_seen_at, last_seen_at = o.last_seen_at, resolved_seen_at = o.resolved_seen_at,
+    deliveries = o.deliveries, firings = o.firings, incident_id = o.incident_id
+  from json_to_recordset(%(later)s::json) as o (
+    fingerprint text, starts_at timestamptz, status text, inferred boolean, ends_at timestamptz, annotations jsonb,
+    first_seen_at timestamptz, last_seen_at timestamptz, resolved_seen_at timestamptz, deliveries bigint,
+    firings bigint, incident_id bigint
   )
-) with ordinality as e (at, kind, text, incident_id, alert_id, run_id, detail, n)
-order by n
+  where a.fingerprint = o.fingerprint and a.starts_at = o.starts_at
+), stories as (
+  update incidents i
+  set
+    severity = c.severity, firing = c.firing, quiet_since = c.quiet_since, flaps = c.flaps, asked = true,
+    look_at = case when i.asked then least(i.look_at, c.look_at) else c.look_at end
+  from json_to_recordset(%(stories)s::json) as c (
+    id bigint, severity text, firing bigint, quiet_since timestamptz, flaps bigint, look_at timestamptz
+  )
+  where i.id = c.id
+), told as (
+  insert into timeline (at, kind, text, incident_id, alert_id, detail)
+  select at, kind, text, incident_id, alert_id, detail
+  from rows from (
+    json_to_recordset(%(events)s::json) as (
+      at timestamptz, kind text, text text, incident_id bigint, alert_id text, detail jsonb
+    )
+  ) with ordinality as e (at, kind, text, incident_id, alert_id, detail, n)
+  order by n
+)
+insert into alerts (
+  id, fingerprint, starts_at, starts_at_text, status, inferred, ends_at, alertname, severity, cluster, namespace,
+  workflow, agent, labels, annotations, generator_url, group_key, receiver, first_seen_at, last_seen_at,
+  resolved_seen_at, deliveries, firings, incident_id
+)
+select
+  id, fingerprint, starts_at, starts_at_text, status, inferred, ends_at, alertname, severity, cluster, namespace,
+  workflow, agent, labels, annotations, generator_url, group_key, receiver, first_seen_at, last_seen_at,
+  resolved_seen_at, deliveries, firings, incident_id
+from json_to_recordset(%(first)s::json) as o (
+  id bigint, fingerprint text, starts_at timestamptz, starts_at_text text, status text, inferred boolean,
+  ends_at timestamptz, alertname text, severity text, cluster text, namespace text, workflow text, agent text,
+  labels jsonb, annotations jsonb, generator_url text, group_key text, receiver text, first_seen_at timestamptz,
+  last_seen_at timestamptz, resolved_seen_at timestamptz, deliveries bigint, firings bigint, incident_id bigint
+)
+order by fingerprint, starts_at
+on conflict (fingerprint, starts_at) do nothing

@@ -1,18 +1,17 @@
-"""What a batch of deliveries says about each occurrence, and the columns that are made of it."""
+"""What a batch of deliveries says about each occurrence, and the rows that are made of it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+
+import msgspec
 
 from receiver.model.alert import Alert, AlertStatus, Asked, Change, Delivery, Standing, observe
 from receiver.model.incident import LabelNames, Subject, incident_key
+from receiver.store.rows import Row
 
 Key = tuple[str, datetime]
 """An occurrence: fingerprint and start."""
-
-Columns = dict[str, Iterable[Any]]
-"""Rows for a statement: one list for each column, all of the same length."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,79 +81,121 @@ def firings(changes: Iterable[Change]) -> int:
     return sum(change in {Change.FIRED, Change.REFIRED} for change in changes)
 
 
-def known_from(rows: Iterable[Mapping[str, Any]]) -> dict[Key, Known]:
+def known_from(rows: Iterable[Row]) -> dict[Key, Known]:
     """Turn rows into what is known."""
     return {
-        (row["fingerprint"], row["starts_at"]): Known(
-            id=row["id"],
-            firings=row["firings"],
-            incident_id=row["incident_id"],
+        (row.fingerprint, row.starts_at): Known(
+            id=row.id,
+            firings=row.firings,
+            incident_id=row.incident_id,
             standing=Standing(
-                status=AlertStatus(row["status"]),
-                inferred=row["inferred"],
-                annotations=row["annotations"],
-                ends_at=row["ends_at"],
-                first_seen_at=row["first_seen_at"],
-                last_seen_at=row["last_seen_at"],
-                resolved_seen_at=row["resolved_seen_at"],
-                deliveries=row["deliveries"],
+                status=AlertStatus(row.status),
+                inferred=row.inferred,
+                annotations=row.annotations,
+                ends_at=row.ends_at,
+                first_seen_at=row.first_seen_at,
+                last_seen_at=row.last_seen_at,
+                resolved_seen_at=row.resolved_seen_at,
+                deliveries=row.deliveries,
             ),
         )
         for row in rows
     }
 
 
-def key_columns(keys: Iterable[Key]) -> Columns:
-    """Columns that name occurrences."""
-    named = list(keys)
-    return {"fingerprint": [one for one, _ in named], "starts_at": [start for _, start in named]}
+class Named(msgspec.Struct):
+    """One row that names an occurrence."""
+
+    fingerprint: str
+    starts_at: datetime
 
 
-def first_columns(
-    tellings: Mapping[Key, Sequence[Telling]],
-    folded: Mapping[Key, tuple[Standing, Sequence[Change]]],
-    incident_ids: Mapping[str, int],
-) -> Columns:
-    """Columns of occurrences that may be new."""
-    said = [one[0] for one in tellings.values()]
-    standings = [folded[key][0] for key in tellings]
-    return {
-        **key_columns(tellings),
-        **_standing_columns(standings),
-        "starts_at_text": [one.alert.starts_at_text for one in said],
-        "alertname": [one.alert.labels.get("alertname", "") for one in said],
-        "severity": [one.alert.labels.get("severity", "") for one in said],
-        "cluster": [one.subject.cluster for one in said],
-        "namespace": [one.subject.namespace for one in said],
-        "workflow": [one.subject.workflow for one in said],
-        "agent": [one.subject.agent for one in said],
-        "labels": [one.alert.labels for one in said],
-        "generator_url": [one.alert.generator_url for one in said],
-        "group_key": [one.group_key for one in said],
-        "receiver": [one.receiver for one in said],
-        "firings": [firings(folded[key][1]) for key in tellings],
-        "incident_id": [incident_ids.get(one.incident_key) for one in said],
-    }
+class LaterTelling(Named):
+    """One row of an occurrence that was known: what is known of it now."""
+
+    status: str
+    inferred: bool
+    ends_at: datetime | None
+    annotations: Mapping[str, str]
+    first_seen_at: datetime
+    last_seen_at: datetime
+    resolved_seen_at: datetime | None
+    deliveries: int
+    firings: int
+    incident_id: int | None
 
 
-def later_columns(rows: Sequence[tuple[Key, Standing, int, int | None]]) -> Columns:
-    """Columns of occurrences that were known: key, standing, count of firings, incident."""
-    return {
-        **key_columns(key for key, *_ in rows),
-        **_standing_columns([standing for _, standing, _, _ in rows]),
-        "inferred": [standing.inferred for _, standing, _, _ in rows],
-        "firings": [count for _, _, count, _ in rows],
-        "incident_id": [incident for _, _, _, incident in rows],
-    }
+class FirstTelling(LaterTelling):
+    """One row of an occurrence that may be new."""
+
+    id: int
+    starts_at_text: str
+    alertname: str
+    severity: str
+    cluster: str
+    namespace: str
+    workflow: str
+    agent: str
+    labels: Mapping[str, str]
+    generator_url: str
+    group_key: str
+    receiver: str
 
 
-def _standing_columns(standings: Sequence[Standing]) -> Columns:
-    return {
-        "status": [one.status.value for one in standings],
-        "ends_at": [one.ends_at for one in standings],
-        "annotations": [one.annotations for one in standings],
-        "first_seen_at": [one.first_seen_at for one in standings],
-        "last_seen_at": [one.last_seen_at for one in standings],
-        "resolved_seen_at": [one.resolved_seen_at for one in standings],
-        "deliveries": [one.deliveries for one in standings],
-    }
+def named(keys: Iterable[Key]) -> list[Named]:
+    """Make the rows that name occurrences."""
+    return [Named(fingerprint, starts_at) for fingerprint, starts_at in keys]
+
+
+def first_telling(
+    number: int, said: Telling, standing: Standing, firings: int, incident_id: int | None
+) -> FirstTelling:
+    """Make the row of an occurrence that may be new, of the first that is said of it and of where it stands then."""
+    alert, subject = said.alert, said.subject
+    labels = alert.labels
+    # By position, which costs half of what names do; the order is that of the two rows above.
+    return FirstTelling(
+        alert.fingerprint,
+        alert.starts_at,
+        standing.status.value,
+        standing.inferred,
+        standing.ends_at,
+        standing.annotations,
+        standing.first_seen_at,
+        standing.last_seen_at,
+        standing.resolved_seen_at,
+        standing.deliveries,
+        firings,
+        incident_id,
+        number,
+        alert.starts_at_text,
+        labels.get("alertname", ""),
+        labels.get("severity", ""),
+        subject.cluster,
+        subject.namespace,
+        subject.workflow,
+        subject.agent,
+        labels,
+        alert.generator_url,
+        said.group_key,
+        said.receiver,
+    )
+
+
+def later_telling(key: Key, standing: Standing, firings: int, incident_id: int | None) -> LaterTelling:
+    """Make the row of an occurrence that was known, as it stands now."""
+    fingerprint, starts_at = key
+    return LaterTelling(
+        fingerprint=fingerprint,
+        starts_at=starts_at,
+        status=standing.status.value,
+        inferred=standing.inferred,
+        ends_at=standing.ends_at,
+        annotations=standing.annotations,
+        first_seen_at=standing.first_seen_at,
+        last_seen_at=standing.last_seen_at,
+        resolved_seen_at=standing.resolved_seen_at,
+        deliveries=standing.deliveries,
+        firings=firings,
+        incident_id=incident_id,
+    )

@@ -10,6 +10,7 @@ import psycopg
 
 from receiver.store.embedded import EmbeddedPostgres
 from tests.bench import stand
+from tests.bench.load import HOUR
 
 ROUNDS = 3
 COPIED = 50_000
@@ -72,7 +73,7 @@ def copy_rate(server: EmbeddedPostgres) -> float:
 
 
 def _line(n: int, seed: int) -> str:
-    at = f"2026-11-24 07:{n % 60:02d}:{n // 60 % 60:02d}+00"
+    at = f"{HOUR.decode()}:{n % 60:02d}:{n // 60 % 60:02d}+00"
     labels = f'{{"alertname":"Bench{n % 40}","instance":"host-{n}","job":"agents","namespace":"ns-{n % 20}","pod":"agent-{n}-x7k2","severity":"warning","team":"data","workflow_name":"flow-{n % 200}"}}'  # noqa: E501
     annotations = f'{{"summary":"host-{n} needs to be looked at","description":"A description as long as people write them: what it means, since when, and where to look first."}}'  # noqa: E501
     values = (

@@ -8,6 +8,7 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import uvloop
 
@@ -16,7 +17,7 @@ ALERT = (
     b'"namespace":"ns-%(place)d","pod":"agent-%(number)d-x7k2","severity":"%(severity)s","team":"data",'
     b'"workflow_name":"flow-%(flow)d"},"annotations":{"summary":"host-%(number)d needs to be looked at",'
     b'"description":"A description as long as people write them: what it means, since when, and where to look first."},'
-    b'"startsAt":"2026-11-24T07:%(minute)02d:%(second)02d.%(number)09dZ","endsAt":"0001-01-01T00:00:00Z",'
+    b'"startsAt":"%(hour)s:%(minute)02d:%(second)02d.%(number)09dZ","endsAt":"0001-01-01T00:00:00Z",'
     b'"generatorURL":"http://prometheus:9090/graph?g0.expr=up","fingerprint":"%(fingerprint)016x"}'
 )
 FRAME = (
@@ -25,6 +26,8 @@ FRAME = (
     b'"groupKey":"{}:{alertname=\\"Bench\\"}","truncatedAlerts":0}\n'
 )
 SEVERITIES = (b"critical", b"warning", b"warning", b"info")
+HOUR = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H").encode()
+"""In which the alerts began: just now, as alerts do; what began long ago takes another way."""
 
 
 def alert(number: int, seed: int, flows: int) -> bytes:
@@ -35,6 +38,7 @@ def alert(number: int, seed: int, flows: int) -> bytes:
         b"place": number % 20,
         b"severity": SEVERITIES[number % len(SEVERITIES)],
         b"flow": number % flows,
+        b"hour": HOUR,
         b"minute": number % 60,
         b"second": (number // 60) % 60,
         b"fingerprint": (seed << 40) + number,
