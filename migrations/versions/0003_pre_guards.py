@@ -40,7 +40,6 @@ def upgrade() -> None:
     )
     op.add_column("incidents", sa.Column("part_of", sa.BigInteger(), nullable=True))
     op.create_index("incidents_part_of_idx", "incidents", ["part_of"], postgresql_where=sa.text("part_of is not null"))
-    op.create_index(op.f("journal_started_at_idx"), "journal", ["started_at"], unique=False)
     op.create_index(
         "runs_ended_idx",
         "runs",
@@ -52,7 +51,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("runs_ended_idx", "runs")
-    op.drop_index(op.f("journal_started_at_idx"), "journal")
     op.drop_index("incidents_part_of_idx", "incidents")
     op.drop_column("incidents", "part_of")
     op.drop_table("recurrences")

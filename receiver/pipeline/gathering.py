@@ -12,7 +12,7 @@ from receiver.model.remediation import Check, Decision
 from receiver.model.timeline import Event, Kind
 from receiver.pipeline.rooms import Rooms
 from receiver.remediate.guards import common_cause
-from receiver.store import gatherings, timeline
+from receiver.store import gatherings, looks, timeline
 from receiver.store.database import Transaction
 from receiver.store.jobs import Job
 
@@ -37,6 +37,8 @@ async def join(rooms: Rooms, transaction: Transaction, incident: Incident, decis
         opened = Event(at=now, kind=Kind.INCIDENT_OPENED, text=title, incident_id=gathering_id)
         await timeline.add(transaction, opened)
         await rooms.queue.enqueue(transaction, Job.LOOK, {"incident_id": gathering_id})
+    else:
+        await looks.demand(transaction, gathering_id, now + _RECOUNT_EVERY)
     if await gatherings.join(transaction, incident.id, gathering_id):
         target = decision.target
         where = f"{target.namespace}/{target.name}" if target else incident.title
@@ -57,10 +59,11 @@ async def recount(rooms: Rooms, incident: Incident) -> datetime | None:
     now = rooms.now()
     async with rooms.database.transaction() as transaction:
         members = await gatherings.members(transaction, incident.id)
-        if not members.open or members.refusal is None:
+        if not members.open:
             await gatherings.rest(transaction, incident.id, now)
             return None
-        title = _title(incident.key.partition(": ")[2], members.refusal, members.open)
+        playbook = gatherings.playbook_of(incident)
+        title = _title(playbook, members.refusal, members.open) if members.refusal else incident.title
         await gatherings.say(transaction, incident.id, title=title, severity=members.severity)
     return now + _RECOUNT_EVERY
 

@@ -23,10 +23,15 @@ def is_gathering(incident: Incident) -> bool:
     return incident.key.startswith(_KEY)
 
 
+def playbook_of(incident: Incident) -> str:
+    """Name the playbook that was held back from those for which a gathering speaks."""
+    return incident.key.removeprefix(_KEY)
+
+
 async def find(transaction: Transaction, playbook: str) -> int | None:
-    """Find the open gathering of a playbook."""
+    """Find the open gathering of a playbook, and keep it open until the end of the transaction."""
     found = await transaction.execute(
-        select(IncidentRow.id).where(IncidentRow.key == _KEY + playbook, IncidentRow.state == _OPEN)
+        select(IncidentRow.id).where(IncidentRow.key == _KEY + playbook, IncidentRow.state == _OPEN).with_for_update()
     )
     return found.scalar()
 

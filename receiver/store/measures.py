@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import SelectBase, Text, and_, cast, exists, func, or_, select, union
+from sqlalchemy import ColumnElement, SelectBase, Text, and_, cast, exists, func, or_, select, union
 
 from receiver.model.alert import AlertStatus
 from receiver.model.matcher import Matcher, Operator, all_match
@@ -22,6 +22,8 @@ _FAILED: Final = (Outcome.FAILED.value, Outcome.TIMED_OUT.value)
 _ENDED: Final = (*_FAILED, Outcome.SUCCEEDED.value)
 _HOLDS: Final = RunRow.state.in_(ACTIVE)
 _ACTED: Final = exists().where(EntryRow.run_id == RunRow.id)
+_AT: Final = func.coalesce(EntryRow.finished_at, EntryRow.started_at)
+"""By when an attempt took its effect at the latest: a limit is kept as the cluster sees it, not as we meant it."""
 _REPLACING: Final = ("workflow.terminate", "workflow.stop", "workflow.resubmit", "workflow.resubmit_memoized")
 """Actions after which a workflow is no target any more; one that was retried or resumed goes on and may be again."""
 _REPLACED: Final = exists().where(EntryRow.run_id == RunRow.id, EntryRow.action.in_(_REPLACING))
@@ -29,7 +31,7 @@ _REPLACED: Final = exists().where(EntryRow.run_id == RunRow.id, EntryRow.action.
 
 async def acts(transaction: Transaction, playbook: str, lineage: str, since: datetime) -> tuple[datetime, ...]:
     """List when each run of a playbook on a lineage last took or intended an effect, if since then; oldest first."""
-    last = func.max(EntryRow.started_at)
+    last = func.max(_AT)
     found = await transaction.execute(
         select(last)
         .join(RunRow, RunRow.id == EntryRow.run_id)
@@ -63,23 +65,16 @@ async def running(transaction: Transaction, playbook: str) -> int:
 
 async def spent(transaction: Transaction, playbook: str, since: datetime) -> int:
     """Count the runs of a playbook that hold a slot, or took or intended an effect after a time."""
-    holding = select(RunRow.id).where(RunRow.playbook == playbook, _HOLDS)
-    acted = (
-        select(RunRow.id)
-        .join(EntryRow, EntryRow.run_id == RunRow.id)
-        .where(RunRow.playbook == playbook, EntryRow.started_at > since)
-    )
-    return await _count(transaction, union(holding, acted))
+    about = RunRow.playbook == playbook
+    acted = select(RunRow.id).where(about, *_acted_since(since))
+    return await _count(transaction, union(select(RunRow.id).where(about, _HOLDS), acted))
 
 
 async def touched(transaction: Transaction, namespace: str, *, beside: str, since: datetime) -> int:
     """Count the lineages of a namespace on which any run holds a slot, or acted after a time, all but one lineage."""
     about = and_(RunRow.target["namespace"].astext == namespace, RunRow.lineage != beside)
-    holding = select(RunRow.lineage).where(about, _HOLDS)
-    acted = (
-        select(RunRow.lineage).join(EntryRow, EntryRow.run_id == RunRow.id).where(about, EntryRow.started_at > since)
-    )
-    return await _count(transaction, union(holding, acted))
+    acted = select(RunRow.lineage).where(about, *_acted_since(since))
+    return await _count(transaction, union(select(RunRow.lineage).where(about, _HOLDS), acted))
 
 
 async def targets(transaction: Transaction, playbook: str, matchers: Sequence[Matcher], since: datetime) -> int:
@@ -126,6 +121,11 @@ async def failures(transaction: Transaction, playbook: str, *, since: datetime |
             break
         count += 1
     return count
+
+
+def _acted_since(since: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Say that a finished run took an effect after a time; then it also ended after it, which an index knows."""
+    return RunRow.finished_at > since, exists().where(EntryRow.run_id == RunRow.id, since < _AT)
 
 
 async def _count(transaction: Transaction, statement: SelectBase) -> int:

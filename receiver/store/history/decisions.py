@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from receiver.model.remediation import Decision, Outcome, Run
 from receiver.store.database import Transaction
 from receiver.store.history.page import Order, Page, read_page
 from receiver.store.merging import family, within
 from receiver.store.rows import Row, decision
-from receiver.store.tables import DecisionRow
+from receiver.store.tables import DecisionRow, IncidentRow
 
 ORDER: Final = Order(columns=(DecisionRow.id,))
 
@@ -38,6 +38,7 @@ class DecisionFilter:
     """Which decisions are wanted; what is None is not asked.
 
     Attributes:
+        incident_id: The incident, one that was merged into it, or one that it tells of.
         alert_id: Public id of the occurrence.
     """
 
@@ -57,7 +58,9 @@ async def page(
     """
     statement = select(DecisionRow)
     if wanted.incident_id is not None:
-        statement = statement.where(within(DecisionRow.incident_id, await family(tx, wanted.incident_id)))
+        told_of = DecisionRow.incident_id.in_(select(IncidentRow.id).where(IncidentRow.part_of == wanted.incident_id))
+        own = within(DecisionRow.incident_id, await family(tx, wanted.incident_id))
+        statement = statement.where(or_(own, told_of))
     for column, value in (
         (DecisionRow.alert_id, wanted.alert_id),
         (DecisionRow.playbook, wanted.playbook),

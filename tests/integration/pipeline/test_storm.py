@@ -10,6 +10,8 @@ from receiver.model.document import Document
 from receiver.remediate.language import Playbook, load
 from receiver.sandbox.alertmanager import Firing
 from receiver.sandbox.scenario import stuck_workflow
+from receiver.store.history import decisions
+from receiver.store.history.decisions import DecisionFilter
 
 from .conftest import NAMESPACE, PLAYBOOK, House
 
@@ -77,6 +79,11 @@ async def test_a_storm_is_one_incident_and_no_action(house: House) -> None:
         "where kind = 'incident.gathered' and part_of is null"
     )
     assert told == [(FLEET,)]
+
+    async with house.rooms.database.transaction() as transaction:
+        [(one,)] = await house.rows("select id from incidents where part_of is null")
+        why = await decisions.page(transaction, DecisionFilter(incident_id=one), limit=500)
+    assert len(why.items) == FLEET, "`receiver why` lists every refusal under the one incident"
 
     for alert in alerts:
         await house.resolve(alert)
