@@ -175,9 +175,12 @@ def _checks(rooms: Rooms, labour: Labour, cold: Cold | None, reloading: Reloadin
         return Condition(state=State.DEGRADED if labour.trouble else State.OK, text=labour.trouble)
 
     async def playbooks() -> Condition:
-        trouble = reloading.trouble if reloading else ""
-        told = trouble or f"{len(rooms.playbooks)} loaded"
-        return Condition(state=State.DEGRADED if trouble else State.OK, text=told)
+        if reloading is not None and reloading.trouble:
+            text = (
+                "the last change to a playbook is refused and the old ones are in use; the log says where it is wrong"
+            )
+            return Condition(state=State.DEGRADED, text=text)
+        return Condition(state=State.OK, text=f"{len(rooms.playbooks)} loaded")
 
     async def kubernetes() -> Condition:
         if rooms.cluster is None:

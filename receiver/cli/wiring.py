@@ -15,6 +15,7 @@ from receiver.clients.pagerduty import PagerDutyClient
 from receiver.clients.slack import SlackClient
 from receiver.enrich.mask import Mask
 from receiver.model.errors import SettingsError
+from receiver.pipeline.reloading import Playbooks
 from receiver.pipeline.rooms import Rooms, say_on_console
 from receiver.remediate.loader import load_all
 from receiver.settings import Settings
@@ -98,7 +99,7 @@ async def open_rooms(
         yield Rooms(
             database=database,
             queue=queue,
-            playbooks=load_all(settings.playbooks),
+            playbooks=Playbooks(load_all(settings.playbooks)),
             kubernetes=settings.kubernetes,
             routes=settings.routes,
             linger=settings.incidents.linger,
