@@ -31,7 +31,7 @@ class HttpAction(Part, frozen=True):
 
     allow: tuple[str, ...] = ()
     """Hosts such as `hooks.example.com`, `hooks.example.com:8443`, or `http://hooks.example.com` where the way there
-    need not be encrypted. Empty means none. Addresses of this machine, of its link and of cloud metadata are reached
-    only where they stand here themselves, whatever a host's name leads to."""
+    need not be encrypted. Empty means none. Loopback, link-local addresses and those of cloud metadata are reached only
+    where they stand here themselves, whatever a host's name leads to."""
     timeout: Duration = Duration(seconds=10)
     """Of one request."""
