@@ -82,33 +82,6 @@ class ExportRow(Table):
     pruned_at: Mapped[datetime | None]
 
 
-class HourRow(Table):
-    """What happened in one hour, counted once it is over."""
-
-    __tablename__ = "hours"
-
-    hour: Mapped[datetime] = mapped_column(primary_key=True)
-    alertname: Mapped[str] = mapped_column(primary_key=True)
-    severity: Mapped[str] = mapped_column(primary_key=True)
-    namespace: Mapped[str] = mapped_column(primary_key=True)
-    fired: Mapped[int]
-    resolved: Mapped[int]
-    firing_time: Mapped[timedelta]
-
-    __table_args__ = (Index("hours_alertname_hour_idx", "alertname", "hour"),)
-
-
-class PlaybookHourRow(Table):
-    """How often a playbook ended in one way in one hour."""
-
-    __tablename__ = "playbook_hours"
-
-    hour: Mapped[datetime] = mapped_column(primary_key=True)
-    playbook: Mapped[str] = mapped_column(primary_key=True)
-    outcome: Mapped[str] = mapped_column(primary_key=True)
-    number: Mapped[int]
-
-
 class OccurrenceRow(Table):
     """One uninterrupted firing of one series."""
 
