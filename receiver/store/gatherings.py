@@ -129,6 +129,14 @@ async def members(transaction: Transaction, gathering_id: int) -> Members:
     )
 
 
+async def told_of_by(transaction: Transaction, incident_id: int) -> tuple[int, ...]:
+    """List the incidents for which one speaks; none for nearly all."""
+    found = await transaction.execute(
+        select(IncidentRow.id).where(IncidentRow.part_of == incident_id).order_by(IncidentRow.id)
+    )
+    return tuple(found.scalars())
+
+
 async def say(transaction: Transaction, gathering_id: int, *, title: str, severity: str) -> None:
     """Write down what a gathering has come to."""
     await transaction.execute(

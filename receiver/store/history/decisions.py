@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from receiver.model.remediation import Decision, Outcome, Run
+from receiver.store import gatherings
 from receiver.store.database import Transaction
 from receiver.store.history.page import Order, Page, read_page
 from receiver.store.merging import family, within
 from receiver.store.rows import Row, decision
-from receiver.store.tables import DecisionRow, IncidentRow
+from receiver.store.tables import DecisionRow
 
 ORDER: Final = Order(columns=(DecisionRow.id,))
 
@@ -58,9 +59,8 @@ async def page(
     """
     statement = select(DecisionRow)
     if wanted.incident_id is not None:
-        told_of = DecisionRow.incident_id.in_(select(IncidentRow.id).where(IncidentRow.part_of == wanted.incident_id))
-        own = within(DecisionRow.incident_id, await family(tx, wanted.incident_id))
-        statement = statement.where(or_(own, told_of))
+        about = (*await family(tx, wanted.incident_id), *await gatherings.told_of_by(tx, wanted.incident_id))
+        statement = statement.where(within(DecisionRow.incident_id, about))
     for column, value in (
         (DecisionRow.alert_id, wanted.alert_id),
         (DecisionRow.playbook, wanted.playbook),
