@@ -73,7 +73,7 @@ async def facts_of(rooms: Rooms, transaction: Transaction, case: Case, standing:
     since = now - guards.budget.per if guards.budget else now
     return GuardFacts(
         now=now,
-        targets=await _targets(transaction, playbook, now),
+        targets=await targets_of(transaction, playbook, now),
         pauses=await pauses.current(transaction, now),
         missing=missing(playbook, means_of(rooms)),
         standing=standing,
@@ -129,6 +129,16 @@ async def review(rooms: Rooms, incident_id: int) -> None:
             await _review(transaction, playbook, incident_id, rooms.now())
 
 
+async def targets_of(transaction: Transaction, playbook: Playbook, now: datetime) -> int | None:
+    """Count the workflows that match a playbook at once, as its storm brake does; None where it has none."""
+    brake = playbook.guards.storm_limit
+    if brake is None:
+        return None
+    # All that matched at once are decided on `for` later, and at different times within that.
+    since = now - brake.within - playbook.on.for_
+    return await measures.targets(transaction, playbook.name, playbook.on.matchers, since)
+
+
 def as_it_stands(playbook: Playbook, standing: Standing | None) -> Playbook:
     """Give a playbook with the mode that its results have left it."""
     demoted = standing is not None and standing.demoted_at is not None and playbook.mode is Mode.LIVE
@@ -172,15 +182,6 @@ async def _failures(transaction: Transaction, playbook: Playbook, standing: Stan
     if allowed is None:
         return 0
     return await measures.failures(transaction, playbook.name, since=standing.closed_at, most=allowed.failures)
-
-
-async def _targets(transaction: Transaction, playbook: Playbook, now: datetime) -> int | None:
-    brake = playbook.guards.storm_limit
-    if brake is None:
-        return None
-    # All that matched at once are decided on `for` later, and at different times within that.
-    since = now - brake.within - playbook.on.for_
-    return await measures.targets(transaction, playbook.name, playbook.on.matchers, since)
 
 
 def _unread(survey: Survey) -> str:

@@ -13,8 +13,8 @@ from receiver.model.request import Kind as Wish, Request
 from receiver.model.timeline import Event, Kind
 from receiver.model.workflow import Workflow
 from receiver.pipeline.acting import perform, see
+from receiver.pipeline.brake import held_back
 from receiver.pipeline.evidence import secure
-from receiver.pipeline.pausing import held_back
 from receiver.pipeline.rooms import Rooms
 from receiver.remediate.actions import Performed
 from receiver.remediate.attempt import UNDER_WAY_POLL, after_failure
@@ -119,18 +119,26 @@ def _verdicts(run: Run, wishes: tuple[Request, ...]) -> tuple[Verdict, ...]:
 
 
 async def _take(rooms: Rooms, run: Run, facts: Facts, step: Step) -> None:
-    """Take an effect: written down before, and after."""
+    """Write an effect down and take it, unless something has come up that holds the run back."""
     at = rooms.now()
     async with rooms.database.transaction() as transaction:
-        paused = await held_back(rooms, transaction, run)
-        if paused is None:
+        held = await held_back(rooms, transaction, run, facts.alert)
+        if held is None:
             attempt, action = step.attempt, step.action
             if not await runs.intend(transaction, run, attempt=attempt, action=action, at=at, intent=step.intent):
                 return
             await timeline.add(transaction, _event(run, at, Kind.STEP_INTENDED, step.text, attempt=step.attempt))
-    if paused is not None:
-        await _wait(rooms, run, paused)
-        return
+    match held:
+        case Wait():
+            await _wait(rooms, run, held)
+        case Finished():
+            await _finish(rooms, run, held)
+        case None:
+            await _act(rooms, run, facts, step)
+
+
+async def _act(rooms: Rooms, run: Run, facts: Facts, step: Step) -> None:
+    """Take the effect that was written down, and write down what became of it."""
     try:
         done = await perform(rooms, run, facts)
     except (ClusterError, ActionError) as error:

@@ -11,7 +11,7 @@ from receiver.model.incident import Occurrence
 from receiver.model.remediation import Check, Decision
 from receiver.model.workflow import Workflow
 from receiver.remediate.guards import fleet, pace, target
-from receiver.remediate.guards.question import GuardFacts as GuardFacts, Question
+from receiver.remediate.guards.question import GuardFacts as GuardFacts, Question as Question
 from receiver.remediate.language import Playbook
 
 _GUARDS: Final[tuple[Callable[[Question], Check], ...]] = (

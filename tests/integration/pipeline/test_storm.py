@@ -107,3 +107,22 @@ async def test_without_the_brake_the_budget_bounds_a_storm_and_one_incident_tell
     assert len(own) == 4, "three that were refused first, and one for all that followed"
     assert len(house.pagerduty.alerts) == 4
     assert await house.rows("select count(*) from incidents where part_of is not null") == [(FLEET - 8,)]
+
+
+async def test_a_storm_that_comes_up_after_the_decision_stops_the_run_before_its_first_effect(house: House) -> None:
+    house.rooms = replace(house.rooms, playbooks=(limited("{storm: {targets: 2, within: 5m}}"),))
+    for name in ("etl-1", "etl-2", "etl-3"):
+        stuck_workflow(house.cluster, NAMESPACE, name)
+    await house.fire("etl-1")
+    [(name, arguments)] = await house.take_jobs()
+    await house.do(name, arguments)
+    assert await house.rows("select state from runs") == [("running",)]
+
+    await house.fire("etl-2")
+    await house.fire("etl-3")
+    await house.work()
+
+    assert terminated(house) == 0
+    assert await house.rows("select outcome, count(*) from runs group by 1") == [("blocked", 3)]
+    assert await house.rows("select count(*) from incidents where part_of is not null") == [(3,)]
+    assert len(house.pagerduty.alerts) == 1

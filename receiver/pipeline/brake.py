@@ -1,0 +1,64 @@
+"""The last look before a run's first effect: pauses and storms reach what was decided and has not acted yet.
+
+What has acted is carried to its end, whatever comes.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from receiver.model.incident import Occurrence
+from receiver.model.remediation import Outcome, Run
+from receiver.pipeline.gathering import join
+from receiver.pipeline.guarding import targets_of
+from receiver.pipeline.rooms import Rooms
+from receiver.remediate.guards import GuardFacts, Question
+from receiver.remediate.guards.fleet import storm
+from receiver.remediate.tick import Finished, Wait
+from receiver.store import pauses, standings
+from receiver.store.database import Transaction
+from receiver.store.decisions import lock_scopes
+from receiver.store.history import decisions, incidents
+
+_AGAIN: Final = timedelta(minutes=1)
+"""How late a run may notice that somebody has resumed."""
+
+
+async def held_back(rooms: Rooms, transaction: Transaction, run: Run, alert: Occurrence) -> Wait | Finished | None:
+    """Say what becomes of a run that is about to take its first effect and must not; None when it may go on.
+
+    It waits while everything is paused. It is over where a storm has come up since it was decided: deliveries come one
+    after the other, and the first of many workflows look like the only ones.
+
+    Nobody can pause until the transaction ends, so that after a pause no first effect is written down.
+    """
+    if run.journal:
+        return None
+    await pauses.hold(transaction)
+    now = rooms.now()
+    found = await pauses.current(transaction, now)
+    if found:
+        ends = [pause.expires_at for pause in found if pause.expires_at is not None]
+        text = "; ".join(f"{pause.paused_by} has paused everything: {pause.reason}" for pause in found)
+        return Wait(until=min([now + _AGAIN, *ends]), vars=run.vars, text=text)
+    return await _in_storm(rooms, transaction, run, alert, now)
+
+
+async def _in_storm(
+    rooms: Rooms, transaction: Transaction, run: Run, alert: Occurrence, now: datetime
+) -> Finished | None:
+    playbook = next((one for one in rooms.playbooks if one.name == run.playbook), None)
+    if playbook is None:
+        return None
+    await lock_scopes(transaction, standings.scope_of(playbook.name))
+    facts = GuardFacts(now=now, targets=await targets_of(transaction, playbook, now))
+    verdict = storm(Question(playbook=playbook, alert=alert, workflow=None, facts=facts))
+    if verdict.passed:
+        return None
+    decision = await decisions.of_run(transaction, run)
+    incident = await incidents.get(transaction, run.incident_id)
+    if decision is not None and incident is not None:
+        refused = replace(decision, outcome=Outcome.BLOCKED, checks=(verdict,))
+        await join(rooms, transaction, incident, refused, now)
+    text = f"Guard {verdict.guard} refused before the first effect: {verdict.reason}. Nothing was changed."
+    return Finished(outcome=Outcome.BLOCKED, text=text, vars=run.vars)
