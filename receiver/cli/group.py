@@ -27,7 +27,7 @@ LATER: Final[Mapping[str, Later]] = {
     "remediations": Later(
         "receiver.cli.remediations", "Remediations: list, show, approve, reject, cancel, pause, resume."
     ),
-    "playbooks": Later("receiver.cli.playbooks", "Playbooks: list, show, lint, close."),
+    "playbooks": Later("receiver.cli.playbooks", "Playbooks: list, show, lint, rbac, schema, close."),
     "why": Later("receiver.cli.why", "Every decision about an alert or an incident, above all each refusal."),
     "outbox": Later("receiver.cli.outbox", "What people were told, and what became of it."),
     "deadletter": Later("receiver.cli.deadletters", "Bodies that were not understood: list, show, replay, discard."),

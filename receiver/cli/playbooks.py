@@ -2,50 +2,85 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
+from urllib.parse import quote
 
 import typer
 
-from receiver.cli import playbook_close
+from receiver.cli import playbook_close, playbook_rights
 from receiver.cli.front import settings_of
-from receiver.cli.reading import Config, Output, absent, ask
+from receiver.cli.reading import Config, Output, Own, Server, TokenFile, Where, absent, learn
 from receiver.cli.tables import Form, dump, members, say, table
+from receiver.clients.receiver import ReceiverClient
 from receiver.model.document import Document
 from receiver.model.errors import PlaybookError
 from receiver.remediate.language import Playbook, check_names, load, warnings
 from receiver.remediate.loader import load_all
 from receiver.store.history import playbooks
-from receiver.store.history.playbooks import Loaded
-from receiver.web.api.playbooks import playbook_shape, playbook_text_shape
+from receiver.web.api.playbooks import (
+    PlaybookList,
+    PlaybookShape,
+    PlaybookTextShape,
+    playbook_shape,
+    playbook_text_shape,
+)
 
 app = typer.Typer(
     add_completion=False, name="playbooks", help="Playbooks: what may be done about which alert.", no_args_is_help=True
 )
 
+_PATH: Final = "/api/v1/playbooks"
+
 app.command("close")(playbook_close.close)
+app.command("rbac")(playbook_rights.rbac)
+app.command("schema")(playbook_rights.schema)
 
 
 @app.command("list")
-def list_playbooks(*, config: Config = None, output: Output = Form.TABLE) -> None:
+def list_playbooks(
+    *, config: Config = None, server: Server = None, token_file: TokenFile = None, output: Output = Form.TABLE
+) -> None:
     """List the playbooks as the service loaded them."""
-    found = ask(config, playbooks.all_loaded)
+
+    async def here(own: Own) -> PlaybookList:
+        return PlaybookList(items=[playbook_shape(one) for one in await playbooks.all_loaded(own.tx)])
+
+    async def there(service: ReceiverClient) -> PlaybookList:
+        return await service.read(_PATH, PlaybookList)
+
+    found = learn(Where(config, server, token_file), here=here, there=there)
     if output is Form.JSON:
-        dump({"items": [playbook_shape(one) for one in found]})
+        dump(found)
         return
     table(
         ("name", "mode", "what it does", "held back because", "version", "loaded"),
-        ((one.name, one.mode, one.summary, _held_back(one), one.version, one.loaded_at) for one in found),
+        ((one.name, one.mode, one.summary, _held_back(one), one.version, one.loaded_at) for one in found.items),
     )
 
 
 @app.command("show")
-def show_playbook(name: str, *, config: Config = None, output: Output = Form.TABLE) -> None:
+def show_playbook(
+    name: str,
+    *,
+    config: Config = None,
+    server: Server = None,
+    token_file: TokenFile = None,
+    output: Output = Form.TABLE,
+) -> None:
     """Show one playbook with its document."""
-    found = ask(config, lambda tx: playbooks.get(tx, name))
+
+    async def here(own: Own) -> PlaybookTextShape | None:
+        found = await playbooks.get(own.tx, name)
+        return playbook_text_shape(found) if found else None
+
+    async def there(service: ReceiverClient) -> PlaybookTextShape | None:
+        return await service.get(f"{_PATH}/{quote(name, safe='')}", PlaybookTextShape)
+
+    found = learn(Where(config, server, token_file), here=here, there=there)
     if found is None:
         raise absent(f"playbook {name!r}", "playbooks list")
     if output is Form.JSON:
-        dump(playbook_text_shape(found))
+        dump(found)
         return
     members(
         [
@@ -78,7 +113,7 @@ def lint(
             say(f"  warning: {warning}")
 
 
-def _held_back(playbook: Loaded) -> str:
+def _held_back(playbook: PlaybookShape) -> str:
     standing = playbook.standing
     return "; ".join(
         filter(

@@ -1,0 +1,64 @@
+"""`receiver playbooks rbac` and `receiver playbooks schema`: what follows from the actions themselves."""
+
+from collections.abc import Sequence
+from io import StringIO
+from typing import Annotated, Any
+
+import typer
+from ruamel.yaml import YAML
+
+from receiver.cli.front import settings_of
+from receiver.cli.reading import Config
+from receiver.cli.tables import dump, say
+from receiver.model.document import nearest
+from receiver.model.errors import PlaybookError
+from receiver.remediate.language import Playbook
+from receiver.remediate.loader import load_all
+from receiver.remediate.rights import role
+from receiver.remediate.schema import json_schema
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Else all playbooks of the settings.")]
+Namespaces = Annotated[
+    list[str] | None,
+    typer.Option("--namespace", "-n", help="Where they may act; else the namespaces of the settings."),
+]
+Account = Annotated[str, typer.Option(help="Service account that Receiver runs as: NAMESPACE/NAME.")]
+
+
+def rbac(
+    names: Names = None,
+    *,
+    namespace: Namespaces = None,
+    account: Account = "monitoring/receiver",
+    config: Config = None,
+) -> None:
+    """Print the least Role and RoleBinding for playbooks, per namespace, for `kubectl apply -f -`."""
+    settings = settings_of(config)
+    chosen = _chosen(load_all(settings.playbooks), names or ())
+    where = namespace or [one for one in settings.kubernetes.namespaces if one != "*"]
+    if not where:
+        raise PlaybookError("no namespace to act in is named: give --namespace, or set kubernetes.namespaces")
+    documents = [document for one in where for document in role(chosen, one, account)]
+    for line in "---\n".join(map(_yaml, documents)).splitlines():
+        say(line)
+
+
+def schema() -> None:
+    """Print the JSON Schema of playbooks, with every action that is installed, for editors."""
+    dump(json_schema())
+
+
+def _chosen(playbooks: list[Playbook], names: Sequence[str]) -> list[Playbook]:
+    known = {str(playbook.name): playbook for playbook in playbooks}
+    for name in names:
+        if name not in known:
+            raise PlaybookError(f"there is no playbook {name!r}{nearest(name, known)}")
+    return [known[name] for name in names] if names else playbooks
+
+
+def _yaml(document: dict[str, Any]) -> str:
+    text = StringIO()
+    yaml = YAML()
+    yaml.representer.ignore_aliases = lambda _: True
+    yaml.dump(document, text)
+    return text.getvalue()
