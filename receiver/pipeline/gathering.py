@@ -11,7 +11,7 @@ from receiver.model.incident import Incident
 from receiver.model.remediation import Check, Decision
 from receiver.model.timeline import Event, Kind
 from receiver.pipeline.rooms import Rooms
-from receiver.remediate.guards import common_cause
+from receiver.remediate.guards import shared_cause
 from receiver.store import gatherings, looks, timeline
 from receiver.store.database import Transaction
 from receiver.store.jobs import Job
@@ -25,7 +25,7 @@ _RECOUNT_EVERY: Final = timedelta(minutes=1)
 
 async def join(rooms: Rooms, transaction: Transaction, incident: Incident, decision: Decision, now: datetime) -> None:
     """Let an incident be told of together with the others from which the playbook was held back, if there are many."""
-    playbook, guard = decision.playbook, common_cause(decision)
+    playbook, guard = decision.playbook, shared_cause(decision)
     refusal = next(check for check in decision.checks if check.guard == guard)
     gathering_id = await gatherings.find(transaction, playbook)
     if gathering_id is None:

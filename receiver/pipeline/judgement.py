@@ -10,7 +10,7 @@ from receiver.pipeline.gathering import join
 from receiver.pipeline.guarding import Case, as_it_stands, facts_of, lock, stand
 from receiver.pipeline.rooms import Rooms
 from receiver.remediate.decision import NotYet, decide
-from receiver.remediate.guards import common_cause
+from receiver.remediate.guards import shared_cause
 from receiver.remediate.language import Playbook
 from receiver.store import decisions, timeline
 from receiver.store.database import Transaction
@@ -72,7 +72,7 @@ async def _keep(
     await timeline.add(transaction, *_events(decision, run, now))
     if decision.outcome is None:
         await rooms.queue.enqueue(transaction, Job.TICK, {"run_id": run.id, "cursor": run.cursor})
-    elif decision.outcome is Outcome.BLOCKED and decision.mode is not Mode.DRY_RUN and common_cause(decision):
+    elif decision.outcome is Outcome.BLOCKED and decision.mode is not Mode.DRY_RUN and shared_cause(decision):
         await join(rooms, transaction, incident, decision, now)
     return True
 

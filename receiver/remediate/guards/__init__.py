@@ -42,7 +42,7 @@ def check(playbook: Playbook, alert: Occurrence, workflow: Workflow | None, fact
     return tuple(guard(question) for guard in _GUARDS)
 
 
-def common_cause(decision: Decision) -> str:
+def shared_cause(decision: Decision) -> str:
     """Name the guard that refused first, where it did so because of all workflows together; empty otherwise."""
     return _first(decision.checks) if _first(decision.checks) in _COMMON else ""
 

@@ -8,6 +8,7 @@ import pytest
 from receiver.model.alert import AlertStatus
 from receiver.model.message import Act, MessageState, Place, Story
 from receiver.model.remediation import EntryState, Mode, Outcome
+from receiver.model.timeline import Event, Kind
 from receiver.notify.plan import Configured, Plan
 from receiver.notify.situation import SETTLE
 from receiver.notify.slack import is_quiet
@@ -409,3 +410,35 @@ def test_a_thing_that_flaps_for_days_does_not_fill_its_thread() -> None:
     said = [one for one in told.messages if one.draft.act is Act.REPLY]
 
     assert len(said) < 60
+
+
+def test_an_incident_that_another_tells_of_says_nothing_of_its_own_from_beginning_to_end() -> None:
+    told = story(decisions=[BLOCKED], part_of=3)
+
+    assert [ask(each).drafts for each in (told, quiet(told), closed(told))] == [(), (), ()]
+
+
+def test_an_incident_that_another_tells_of_still_says_that_a_run_failed() -> None:
+    planned = ask(story(runs=[LOST], part_of=3))
+
+    assert (Place.PAGERDUTY, Act.TRIGGER) in acts(planned)
+
+
+def test_what_had_been_said_in_full_before_another_incident_spoke_for_it_goes_on_being_said() -> None:
+    told = story(decisions=[BLOCKED])
+    told = after(told, ask(told))
+
+    ended = closed(replace(told, incident=replace(told.incident, part_of=3)))
+
+    assert (Place.PAGERDUTY, Act.RESOLVE) in acts(ask(ended))
+
+
+def test_the_channel_hears_once_that_a_playbook_lost_its_mode() -> None:
+    note = Event(at=NOW, kind=Kind.DEMOTED, text="restart-stuck-workflow asks before it acts from now on")
+    told = replace(story(decisions=[BLOCKED]), notes=[note])
+    planned = ask(told)
+
+    [line] = [draft for draft in planned.drafts if draft.payload.get("broadcast")]
+
+    assert "asks before it acts" in line.payload["text"]
+    assert ask(after(told, planned)).drafts == ()

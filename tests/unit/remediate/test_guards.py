@@ -8,7 +8,7 @@ from receiver.model.errors import DocumentError
 from receiver.model.incident import Subject
 from receiver.model.remediation import Check, Decision, Mode, Outcome, RunId
 from receiver.model.standing import Pause, Standing
-from receiver.remediate.guards import check, common_cause
+from receiver.remediate.guards import check, shared_cause
 from receiver.remediate.language import Playbook
 from receiver.remediate.limits import Span
 from tests.unit.remediate.scenes import NOW, PLAYBOOK, alert, guard_facts, playbook, workflow
@@ -201,7 +201,7 @@ def test_a_refusal_is_common_where_the_first_guard_looks_at_all_workflows(facts:
         checks=checks,
     )
 
-    assert common_cause(decision) == cause
+    assert shared_cause(decision) == cause
 
 
 @pytest.mark.parametrize(
