@@ -13,7 +13,12 @@ from receiver.model.errors import PlaybookError
 from receiver.remediate.language import Playbook, check_names, load
 from receiver.settings import PlaybookMode
 
-SHIPPED: Final = ("restart-stuck-workflow",)
+SHIPPED: Final = (
+    "restart-stuck-workflow",
+    "retry-failed-workflow",
+    "delete-stuck-pod",
+    "resume-forgotten-suspend",
+)
 """Names of the playbooks that come with Receiver, in the order in which they are asked."""
 
 Source = str | tuple[dict[str, Any], ...] | dict[str, PlaybookMode] | None

@@ -18,7 +18,6 @@ from receiver.remediate.actions.workflow_resubmit import new_name
 from receiver.remediate.facts import Facts, Verdict, verb_at, watched
 from receiver.remediate.guards import GuardFacts
 from receiver.remediate.language import Playbook, load, parse_step
-from receiver.remediate.loader import load_all
 from receiver.remediate.plan import compiled, steps_to_take
 from receiver.remediate.progress import advance
 from receiver.remediate.tick import Finished, Passed, Step, Tick, Wait
@@ -26,7 +25,34 @@ from receiver.remediate.tick import Finished, Passed, Step, Tick, Wait
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 STUCK_FOR = timedelta(hours=7)
 
-PLAYBOOK = load_all(None)[0]
+TEXT = """
+# The playbook of this folder's tests: the shipped one with few guards, so that each test adds what it is about.
+name: restart-stuck-workflow
+mode: dry_run
+summary: Run a workflow anew that has stopped making progress
+on:
+  matchers: ['alertname="WorkflowStuckDetection"']
+  for: 1m
+confirm: >-
+  workflow.phase in ["Running", "Pending"] && !workflow.suspended && workflow.idle > duration("30m")
+guards:
+  cooldown: 1h
+  attempts: {max: 2, per: 24h}
+approval: none
+steps:
+  - workflow.terminate: {}
+  - wait: {until: workflow.finished, timeout: 5m}
+  - workflow.resubmit: {}
+  # The hold is longer than the idle limit: a new run that hangs at once has to fail this check.
+  - verify:
+      that: >-
+        workflow.phase == "Succeeded" || (workflow.phase == "Running" && workflow.idle < duration("5m"))
+      hold: 6m
+      within: 10m
+hold_notifications: 20m
+on_failure: {escalate: true}
+"""
+PLAYBOOK = load(Document(TEXT, file="p.yaml"))
 
 
 def playbook(text: str) -> Playbook:

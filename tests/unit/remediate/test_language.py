@@ -19,8 +19,7 @@ from receiver.remediate.language import (
 from receiver.remediate.loader import load_all
 from receiver.remediate.schema import json_schema
 from receiver.settings import PlaybookMode
-
-TEXT = load_all(None)[0].text
+from tests.unit.remediate.scenes import TEXT
 
 
 def changed(old: str, new: str) -> Playbook:
@@ -64,14 +63,6 @@ def changed(old: str, new: str) -> Playbook:
 def test_what_is_wrong_is_refused_at_its_line(old: str, new: str, complaint: str) -> None:
     with pytest.raises(DocumentError, match=complaint):
         changed(old, new)
-
-
-def test_the_shipped_playbook_is_in_dry_run_and_gives_no_cause_for_warnings() -> None:
-    playbook = load(Document(TEXT, file="p.yaml"))
-
-    assert playbook.mode is Mode.DRY_RUN
-    assert warnings(playbook) == []
-    assert playbook.text == TEXT
 
 
 def test_a_version_names_the_content_and_not_the_mode_or_the_layout() -> None:
@@ -123,9 +114,17 @@ def test_a_stored_step_of_another_version_is_refused_by_name() -> None:
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_going_live_is_one_word(mode: Mode) -> None:
-    (playbook,) = load_all({"restart-stuck-workflow": PlaybookMode(mode=mode)})
+    changed_one, *others = load_all({"restart-stuck-workflow": PlaybookMode(mode=mode)})
 
-    assert playbook.mode is mode
+    assert changed_one.mode is mode
+    assert {playbook.mode for playbook in others} == {Mode.DRY_RUN}
+
+
+@pytest.mark.parametrize("playbook", load_all(None), ids=lambda playbook: str(playbook.name))
+def test_every_shipped_playbook_is_in_dry_run_and_gives_no_cause_for_warnings(playbook: Playbook) -> None:
+    assert playbook.mode is Mode.DRY_RUN
+    assert warnings(playbook) == []
+    assert f"### {playbook.name}\n" in (Path(__file__).parents[3] / "docs/playbooks.md").read_text(encoding="utf-8")
 
 
 def test_a_shipped_playbook_that_does_not_exist_is_refused_with_the_nearest_name() -> None:

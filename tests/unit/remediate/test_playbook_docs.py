@@ -11,7 +11,7 @@ PAGE = (Path(__file__).parents[3] / "docs/playbooks.md").read_text(encoding="utf
 
 
 def test_each_action_has_its_section_and_no_other_has_one() -> None:
-    sections = re.findall(r"^### (\S+)$", PAGE, re.MULTILINE)
+    sections = re.findall(r"^### (\S+)$", PAGE.partition("\n## Actions\n")[2], re.MULTILINE)
 
     assert sorted(sections) == sorted(action.name for action in SHIPPED)
 

@@ -408,7 +408,9 @@ def test_an_approval_is_not_acted_on_long_after_it_expired() -> None:
 
 async def test_a_workflow_that_ends_by_being_stopped_is_not_terminated_as_well() -> None:
     stopped = workflow(phase=Phase.FAILED, shutdown="Stop", stopped_by="12:0:uid-etl")
-    steps: list[dict[str, Any]] = [{"action": name, "params": {}} for name in ("workflow.stop", "workflow.terminate", "workflow.resubmit")]
+    steps: list[dict[str, Any]] = [
+        {"action": name, "params": {}} for name in ("workflow.stop", "workflow.terminate", "workflow.resubmit")
+    ]
     begun = run(steps=steps, cursor=1)
 
     assert isinstance(advance(begun, facts(workflow=stopped)), Passed)
