@@ -16,6 +16,10 @@ class Kind(Enum):
     """Do not let a run go ahead."""
     CANCEL = "cancel"
     """Stop a run, as soon as that is safe."""
+    RUN = "run"
+    """Let a playbook act on a workflow, if its guards agree."""
+    BACKTEST = "backtest"
+    """Play a playbook against the past."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ class Kind(Enum):
     BREAKER_CLOSED = "breaker.closed"
     PAUSED = "remediations.paused"
     RESUMED = "remediations.resumed"
+    RUN_ASKED = "run.asked"
     RUN_STARTED = "run.started"
     RUN_WAITING = "run.waiting"
     EVIDENCE_KEPT = "evidence.kept"

@@ -8,6 +8,7 @@ import msgspec
 from receiver.enrich.survey import Survey
 from receiver.model.finding import FindingState
 from receiver.model.incident import Incident, Occurrence
+from receiver.model.manual import request_of
 from receiver.model.remediation import Mode
 from receiver.model.standing import Standing
 from receiver.model.timeline import Event, Kind
@@ -100,7 +101,8 @@ async def stand(transaction: Transaction, case: Case, now: datetime) -> Standing
     """
     playbook, alert, workflow = case.pair.playbook, case.pair.alert, case.survey.workflow
     # Alerts about a workflow that a run ended are its echo, and no news of the one that took its place.
-    if case.lineage and workflow and not workflow.terminated_by:
+    # A person who asks for a run says nothing about what became of the last one.
+    if case.lineage and workflow and not workflow.terminated_by and request_of(alert.id) is None:
         ours = await measures.superseding(transaction, workflow.uid)
         run_id = (
             None

@@ -11,6 +11,7 @@ import structlog
 
 from receiver.model.errors import StoreUnavailable
 from receiver.model.timeline import Event, Kind
+from receiver.pipeline.asked import act_on
 from receiver.pipeline.look import look
 from receiver.pipeline.rooms import Rooms
 from receiver.pipeline.send import send
@@ -44,6 +45,7 @@ class Labour:
         rooms.queue.on(Job.LOOK, self._look)
         rooms.queue.on(Job.TICK, self._tick)
         rooms.queue.on(Job.SEND, self._send)
+        rooms.queue.on(Job.ASK, self._ask)
 
     def give_way(self, crowded: Callable[[], bool]) -> None:
         """Let looks wait for a moment while deliveries crowd the door of this process."""
@@ -132,6 +134,10 @@ class Labour:
     async def _tick(self, *, run_id: int, cursor: int) -> None:
         with structlog.contextvars.bound_contextvars(run_id=run_id):
             await tick(self._rooms, run_id, cursor)
+
+    async def _ask(self, *, request_id: int) -> None:
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await act_on(self._rooms, request_id)
 
     async def _send(self, *, message_id: int) -> None:
         with structlog.contextvars.bound_contextvars(message_id=message_id):

@@ -49,7 +49,7 @@ async def look(rooms: Rooms, incident_id: int) -> None:
             return
         await note_echoes(rooms, seen, survey.workflow, lineage, answered=[pair.alert.id for pair in pairs])
         about = [pair for pair in pairs if _about(pair.alert) == _about(alert)]
-        workflows = await _workflows(rooms, about, survey)
+        workflows = await unfinished_around(rooms, about, survey)
         for pair in about:
             case = Case(pair=pair, incident=seen.incident, survey=survey, lineage=lineage, workflows=workflows)
             verdict = await judge(rooms, case)
@@ -96,10 +96,10 @@ def _to_survey(seen: Look, pairs: Sequence[Pair], surveyed_at: datetime | None) 
 async def _enrich(rooms: Rooms, seen: Look, alert: Occurrence) -> tuple[Survey, str | None]:
     """Look around an alert and keep what was found."""
     async with rooms.database.transaction() as transaction:
-        past = await _past(transaction, alert, seen.incident.lineage)
+        past = await past_of(transaction, alert, seen.incident.lineage)
     around = Around(subject=alert.subject, alert=alert, past=past, argo_url=rooms.argo_url, mask=rooms.mask)
     survey = await look_around(around, rooms.cluster, now=rooms.now)
-    lineage = await _lineage(rooms, survey)
+    lineage = await lineage_seen(rooms, survey)
     at, incident_id = rooms.now(), seen.incident.id
     async with rooms.database.transaction() as transaction:
         replaced = await deed_done(transaction, survey.workflow) is not None
@@ -128,7 +128,7 @@ async def _moved(rooms: Rooms, seen: Look, alert: Occurrence, survey: Survey, li
     return bool(changed)
 
 
-async def _lineage(rooms: Rooms, survey: Survey) -> str | None:
+async def lineage_seen(rooms: Rooms, survey: Survey) -> str | None:
     """Find the lineage; None when there is no workflow, or it could not be read: guards refuse what is not known."""
     if rooms.cluster is None or survey.workflow is None:
         return None
@@ -138,7 +138,7 @@ async def _lineage(rooms: Rooms, survey: Survey) -> str | None:
         return None
 
 
-async def _workflows(rooms: Rooms, pairs: Sequence[Pair], survey: Survey) -> int | None:
+async def unfinished_around(rooms: Rooms, pairs: Sequence[Pair], survey: Survey) -> int | None:
     """Count the unfinished workflows around the one that was found, where a guard asks; None when nobody knows."""
     wanted = any(pair.playbook.guards.radius for pair in pairs)
     if not wanted or rooms.cluster is None or survey.workflow is None:
@@ -149,7 +149,8 @@ async def _workflows(rooms: Rooms, pairs: Sequence[Pair], survey: Survey) -> int
         return None
 
 
-async def _past(transaction: Transaction, alert: Occurrence, lineage: str) -> Past:
+async def past_of(transaction: Transaction, alert: Occurrence, lineage: str) -> Past:
+    """Read what is known of earlier times of an alert and of its workflow; an unknown lineage is an empty text."""
     earlier = await looks.earlier(transaction, alert, lineage)
     runs = [
         PastRun(

@@ -90,17 +90,20 @@ def _answer(playbook: Playbook, past: PastAlert, ledger: Ledger, at: datetime) -
     )
     if isinstance(decided, NotYet):
         return _instance(past, at, Answer.UNDECIDABLE, "", "its start is not known well enough")
-    answer, guard, reason = _read(playbook, past, decided, found if isinstance(found, str) else "", at)
+    lost = found if isinstance(found, str) else ""
+    if not lost and remembered.workflow is not None and not past.lineage:
+        lost = "which workflow it descends from is not stored"
+    answer, guard, reason = _read(playbook, past, decided, lost, at)
     if answer is Answer.RUN and remembered.workflow is not None:
         ledger.take(remembered.workflow, past.lineage, at)
     return _instance(past, at, answer, guard, reason)
 
 
 def _read(playbook: Playbook, past: PastAlert, decided: Decision, lost: str, at: datetime) -> tuple[Answer, str, str]:
-    """Read a decision: what it comes to, the guard, and why. *lost* says why nothing is known of the workflow."""
+    """Read a decision: what it comes to, the guard, and why. *lost* says what of the workflow is not known."""
     refused = next((check for check in decided.checks if not check.passed), None)
     if refused is not None and refused.guard != "confirm":
-        unknown = _unknown(past, refused, lost)
+        unknown = _unknown(refused, lost)
         answer = Answer.UNDECIDABLE if unknown else Answer.REFUSED
         return answer, refused.guard, unknown or refused.reason
     measured = _measured(playbook, past, at)
@@ -113,14 +116,12 @@ def _read(playbook: Playbook, past: PastAlert, decided: Decision, lost: str, at:
     return Answer.NOT_CONFIRMED, "confirm", refused.reason
 
 
-def _unknown(past: PastAlert, refused: Check, lost: str) -> str:
+def _unknown(refused: Check, lost: str) -> str:
     """Say why a refusal only shows what is not stored; empty when it is one that would have been."""
     if refused.guard in _LONE:
         return ""
     if lost:
         return lost
-    if refused.guard == "target" and not past.lineage:
-        return "which workflow it descends from is not stored"
     if refused.guard == "blast_radius":
         return "how many workflows were unfinished is not stored"
     return ""

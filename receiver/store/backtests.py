@@ -2,15 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import exists, func, insert, or_, select
+from sqlalchemy import exists, func, or_, select
+from sqlalchemy.dialects.postgresql import insert as upsert
 
-from receiver.model.backtest import Past, PastAlert, Recollection
+from receiver.model.backtest import Backtest, Past, PastAlert, Recollection
 from receiver.model.history import Relation
 from receiver.model.matcher import Matcher, Operator, all_match
 from receiver.model.remediation import Check, Mode, Outcome
+from receiver.model.request import Request
 from receiver.model.standing import Pause
 from receiver.store import rows
 from receiver.store.database import Transaction
@@ -58,12 +60,64 @@ async def past(transaction: Transaction, matchers: Sequence[Matcher], since: dat
     )
 
 
-async def keep(
-    transaction: Transaction, request_id: int, *, at: datetime, playbook: str, version: str, result: Mapping[str, Any]
-) -> None:
-    """Keep what came of a backtest that was asked for."""
-    values = {"request_id": request_id, "at": at, "playbook": playbook, "version": version, "result": dict(result)}
-    await transaction.execute(insert(BacktestRow).values(**values))
+def range_of(wish: Request) -> tuple[datetime, datetime]:
+    """Read the range that is asked for: `since` and `until`, or up to when it was asked."""
+    until = wish.detail.get("until")
+    return datetime.fromisoformat(wish.detail["since"]), datetime.fromisoformat(until) if until else wish.at
+
+
+def as_json(found: Backtest) -> dict[str, Any]:
+    """Write what came of a backtest as JSON values: lengths in seconds, answers by their names."""
+    return {
+        "playbook": found.playbook,
+        "version": found.version,
+        "since": found.since.isoformat(),
+        "until": found.until.isoformat(),
+        "alerts": found.alerts,
+        "answers": {answer.value: count for answer, count in found.answers.items()},
+        "refused_by": dict(found.refused_by),
+        "undecidable": dict(found.undecidable),
+        "busiest_hour": found.busiest_hour and found.busiest_hour.isoformat(),
+        "busiest_count": found.busiest_count,
+        "instead": [
+            {
+                "what": one.what,
+                "count": one.count,
+                "median_seconds": _seconds(one.median),
+                "longest_seconds": _seconds(one.longest),
+            }
+            for one in found.instead
+        ],
+        "instances": [
+            {
+                "alert_id": one.alert_id,
+                "at": one.at.isoformat(),
+                "workflow": one.workflow,
+                "answer": one.answer.value,
+                "guard": one.guard,
+                "reason": one.reason,
+                "instead": one.instead,
+                "lasted_seconds": _seconds(one.lasted),
+            }
+            for one in found.instances
+        ],
+        "notes": list(found.notes),
+    }
+
+
+async def keep(transaction: Transaction, request_id: int, found: Backtest, *, at: datetime) -> None:
+    """Keep what came of a backtest that was asked for; the first result stays."""
+    await transaction.execute(
+        upsert(BacktestRow)
+        .values(
+            request_id=request_id,
+            at=at,
+            playbook=found.playbook,
+            version=found.version,
+            result=as_json(found),
+        )
+        .on_conflict_do_nothing()
+    )
 
 
 async def get(transaction: Transaction, request_id: int) -> Mapping[str, Any] | None:
@@ -199,6 +253,10 @@ async def _missing(transaction: Transaction, since: datetime, until: datetime) -
         .order_by(ExportRow.month)
     )
     return tuple(f"{month:%Y-%m}" for month in gone.scalars())
+
+
+def _seconds(length: timedelta | None) -> float | None:
+    return None if length is None else length.total_seconds()
 
 
 def _chunks(numbers: Sequence[int]) -> Iterator[set[int]]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import procrastinate
 import psycopg
 from procrastinate import exceptions
+from sqlalchemy import text
 
 from receiver.model.errors import StoreUnavailable
 from receiver.store.database import Database, Transaction, end
@@ -22,6 +23,8 @@ _QUEUE: Final = "receiver"
 _HEARTBEAT: Final = timedelta(seconds=5)
 _STALLED: Final = timedelta(seconds=20)
 """A worker that has not beaten its heart for so long is taken for dead, and its jobs are done again."""
+
+_ALIVE: Final = "select exists (select from procrastinate_workers where last_heartbeat > now() - :stalled)"
 
 _GRACE: Final = timedelta(seconds=10)
 """How long jobs under way are given to end."""
@@ -38,6 +41,8 @@ class Job(Enum):
     """A message of the outbox."""
     TICK = 2
     """A run: take its next step."""
+    ASK = 3
+    """What a person asked for that is about no run yet: somebody waits for it."""
 
     @property
     def title(self) -> str:
@@ -107,6 +112,15 @@ class Queue:
             raise
         except exceptions.ConnectorException as error:
             raise StoreUnavailable(f"the queue lost Postgres: {_reason(error)}") from error
+
+    async def is_worked(self) -> bool:
+        """Answer whether any process works on this database: whether one has beaten its heart lately.
+
+        Raises:
+            StoreError: The database cannot be asked.
+        """
+        async with self._database.transaction() as tx:
+            return bool((await tx.execute(text(_ALIVE), {"stalled": _STALLED})).scalar_one())
 
     async def reap(self) -> int:
         """Give the jobs of dead workers back to the queue; returns how many."""

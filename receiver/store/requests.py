@@ -29,6 +29,8 @@ async def ask(
     """
     values = {
         "at": func.clock_timestamp(),
+        # What is about no run yet has nobody who would come by it: the sweep brings it to whoever acts on it.
+        "due_at": func.clock_timestamp() if run_id is None else None,
         "kind": kind.value,
         "run_id": run_id,
         "asked_by": asked_by,
@@ -57,9 +59,14 @@ async def answer(tx: Transaction, number: int, text: str) -> bool:
     changed = await tx.execute(
         update(RequestRow)
         .where(RequestRow.id == number, RequestRow.answered_at.is_(None))
-        .values(answered_at=func.clock_timestamp(), answer=text)
+        .values(answered_at=func.clock_timestamp(), answer=text, due_at=None)
     )
     return changed.rowcount == 1
+
+
+async def begin(tx: Transaction, number: int, run_id: int) -> None:
+    """Write down which run follows from a request."""
+    await tx.execute(update(RequestRow).where(RequestRow.id == number).values(run_id=run_id))
 
 
 def _request(row: Row) -> Request:

@@ -11,9 +11,11 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from receiver.model.errors import StoreError
 from receiver.model.incident import Occurrence
+from receiver.model.manual import as_occurrence, request_of
 from receiver.model.remediation import EntryState, Outcome, Run, RunState
-from receiver.store import rows
+from receiver.store import requests, rows
 from receiver.store.database import Transaction
 from receiver.store.decisions import TICK_LEASE
 from receiver.store.looks import ACTIVE
@@ -34,7 +36,17 @@ async def read(transaction: Transaction, run_id: int) -> Run | None:
 
 
 async def alert_of(transaction: Transaction, run: Run) -> Occurrence:
-    """Read the occurrence that a run answers to, as it is now."""
+    """Read the occurrence that a run answers to, as it is now, or what stands for a person's wish.
+
+    Raises:
+        StoreError: It is not kept any more.
+    """
+    wish = request_of(run.alert_id)
+    if wish is not None:
+        asked = await requests.get(transaction, wish)
+        if asked is None:
+            raise StoreError(f"run {run.id} follows from request {wish}, which is not kept any more")
+        return as_occurrence(asked)
     month, after, number = rows.parse_public_id(run.alert_id)
     statement = select(OccurrenceRow).where(
         OccurrenceRow.id == number, OccurrenceRow.starts_at >= month, OccurrenceRow.starts_at < after

@@ -16,7 +16,7 @@ from receiver.store.jobs import Job, Queue
 from receiver.store.looks import ACTIVE
 from receiver.store.outbox import is_due
 from receiver.store.stories import LOOK_LEASE
-from receiver.store.tables import IncidentRow, MessageRow, RunRow
+from receiver.store.tables import IncidentRow, MessageRow, RequestRow, RunRow
 
 _MOST: Final = 500
 """Rows of one kind in one sweep; what is left waits for the next, a second later."""
@@ -27,6 +27,8 @@ async def enqueue_due(transaction: Transaction, queue: Queue, now: datetime) -> 
     ticks = await _due_runs(transaction, now)
     looks = await _due_incidents(transaction, now)
     sends = await _due_messages(transaction, now)
+    asked = await _due_requests(transaction, now)
+    await queue.enqueue(transaction, Job.ASK, *({"request_id": number} for number in asked))
     await queue.enqueue(transaction, Job.TICK, *({"run_id": run_id, "cursor": cursor} for run_id, cursor in ticks))
     await queue.enqueue(transaction, Job.LOOK, *({"incident_id": number} for number in looks))
     await queue.enqueue(transaction, Job.SEND, *({"message_id": number} for number in sends))
@@ -63,6 +65,23 @@ async def _due_incidents(transaction: Transaction, now: datetime) -> list[int]:
         .where(IncidentRow.id.in_(due.scalar_subquery()))
         .values(look_at=now + LOOK_LEASE, asked=True)
         .returning(IncidentRow.id)
+    )
+    return list(asked.scalars())
+
+
+async def _due_requests(transaction: Transaction, now: datetime) -> list[int]:
+    due = (
+        select(RequestRow.id)
+        .where(RequestRow.due_at <= now)
+        .order_by(RequestRow.due_at)
+        .limit(_MOST)
+        .with_for_update(skip_locked=True)
+    )
+    asked = await transaction.execute(
+        update(RequestRow)
+        .where(RequestRow.id.in_(due.scalar_subquery()))
+        .values(due_at=now + LOOK_LEASE)
+        .returning(RequestRow.id)
     )
     return list(asked.scalars())
 

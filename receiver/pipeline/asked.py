@@ -1,0 +1,39 @@
+"""Act on what a person asked for that is about no run yet, and answer it; asking once more changes nothing."""
+
+from receiver.model.request import Kind, Request
+from receiver.pipeline.backtest import backtest
+from receiver.pipeline.manual import begin
+from receiver.pipeline.rooms import Rooms
+from receiver.remediate.language import Playbook
+from receiver.store import backtests, requests
+
+
+async def act_on(rooms: Rooms, request_id: int) -> None:
+    """Act on a request, unless somebody has."""
+    async with rooms.database.transaction() as transaction:
+        wish = await requests.get(transaction, request_id)
+    if wish is None or wish.answered_at is not None:
+        return
+    name = str(wish.detail.get("playbook", ""))
+    playbook = next((one for one in rooms.playbooks if one.name == name), None)
+    if playbook is None:
+        async with rooms.database.transaction() as transaction:
+            await requests.answer(transaction, wish.id, f"there is no playbook {name!r} any more")
+        return
+    match wish.kind:
+        case Kind.RUN:
+            await begin(rooms, wish, playbook)
+        case Kind.BACKTEST:
+            await _play(rooms, wish, playbook)
+        case Kind.APPROVE | Kind.REJECT | Kind.CANCEL:
+            async with rooms.database.transaction() as transaction:
+                await requests.answer(transaction, wish.id, "it is about no remediation, so nothing follows from it")
+
+
+async def _play(rooms: Rooms, wish: Request, playbook: Playbook) -> None:
+    """Play a playbook against the past, and keep what comes of it."""
+    since, until = backtests.range_of(wish)
+    found = await backtest(rooms.database, rooms.kubernetes, playbook, since=since, until=until)
+    async with rooms.database.transaction() as transaction:
+        await backtests.keep(transaction, wish.id, found, at=rooms.now())
+        await requests.answer(transaction, wish.id, f"{found.alerts} alerts were played through")
