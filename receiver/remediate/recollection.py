@@ -127,6 +127,7 @@ def _known(detail: Mapping[str, Any], workflow: Workflow, at: datetime) -> tuple
         "workflow.phase": workflow.phase.value,
         "workflow.message": workflow.message,
         "workflow.suspended": workflow.suspended,
+        "workflow.shutdown": workflow.shutdown,
         "workflow.finished": workflow.finished,
         "workflow.failed": workflow.phase in {Phase.FAILED, Phase.ERROR},
         "workflow.age": max(timedelta(), at - (workflow.started_at or workflow.created_at)),

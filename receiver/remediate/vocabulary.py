@@ -57,6 +57,7 @@ _TABLE: Final = (
     ),
     ("workflow.message", Kind.STRING, "What Argo says about the phase."),
     ("workflow.suspended", Kind.BOOL, "Whether it waits for a person."),
+    ("workflow.shutdown", Kind.STRING, "`Stop` or `Terminate` where somebody asked for that; else empty."),
     ("workflow.finished", Kind.BOOL, "Whether nothing more will happen by itself."),
     ("workflow.failed", Kind.BOOL, "Whether it ended as `Failed` or `Error`."),
     (
@@ -164,6 +165,7 @@ def _of_workflow(workflow: Workflow, now: datetime) -> dict[str, object]:
         "workflow.phase": workflow.phase.value,
         "workflow.message": workflow.message,
         "workflow.suspended": workflow.suspended,
+        "workflow.shutdown": workflow.shutdown,
         "workflow.finished": workflow.finished,
         "workflow.failed": workflow.phase in {Phase.FAILED, Phase.ERROR},
         "workflow.age": max(timedelta(), now - (workflow.started_at or workflow.created_at)),
