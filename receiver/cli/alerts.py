@@ -2,8 +2,12 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Final
+from urllib.parse import quote
 
 import typer
 
@@ -13,30 +17,37 @@ from receiver.cli.reading import (
     Limit,
     Moment,
     Output,
+    Own,
+    Server,
+    TokenFile,
+    Where,
     absent,
-    ask,
+    elsewhere,
+    learn,
     moment,
     more,
     opened,
     run,
     settings_of,
 )
-from receiver.cli.tables import Form, cell, dump, dump_line, members, say, table
+from receiver.cli.tables import Form, cell, clean, dump, dump_line, members, say, table
+from receiver.clients.receiver import Happening, ReceiverClient
 from receiver.model.alert import AlertStatus
-from receiver.model.incident import Occurrence
-from receiver.model.timeline import Event
-from receiver.store.database import Database, Transaction
-from receiver.store.history import alerts, timeline
+from receiver.model.timeline import Kind
+from receiver.store.database import Database
+from receiver.store.history import timeline
 from receiver.store.history.alerts import AlertFilter
-from receiver.web.api.alerts import alert_shape
-from receiver.web.api.shapes import items_of
-from receiver.web.api.timeline import event_shape
+from receiver.store.history.tiers import TieredAlerts
+from receiver.web.api.alerts import AlertItems, AlertShape, EventItems, alert_items, alert_shape, event_items
+from receiver.web.api.timeline import EventShape, event_shape
 from receiver.web.feed import INTERVAL, Progress
 from receiver.web.question import matchers
 
 app = typer.Typer(
     add_completion=False, name="alerts", help="Alerts: every occurrence that was ever delivered.", no_args_is_help=True
 )
+
+_PATH: Final = "/api/v1/alerts"
 
 _WHOLE: Final = 500
 """Lines of a timeline that are shown; the API has all of them."""
@@ -46,6 +57,8 @@ _WHOLE: Final = 500
 def list_alerts(
     *,
     config: Config = None,
+    server: Server = None,
+    token_file: TokenFile = None,
     output: Output = Form.TABLE,
     status: AlertStatus | None = None,
     alertname: str | None = None,
@@ -63,63 +76,96 @@ def list_alerts(
     cursor: Cursor = None,
 ) -> None:
     """List alerts, newest first."""
-    wanted = AlertFilter(
-        status=status,
-        alertname=alertname,
-        severity=severity,
-        namespace=namespace,
-        workflow=workflow,
-        fingerprint=fingerprint,
-        labels=matchers(label),
-        since=moment(since, "--since"),
-        until=moment(until, "--until"),
-        q=q,
-    )
-    page = ask(config, lambda tx: alerts.page(tx, wanted, limit=limit, cursor=cursor))
+    plain = {
+        "status": status,
+        "alertname": alertname,
+        "severity": severity,
+        "namespace": namespace,
+        "workflow": workflow,
+        "fingerprint": fingerprint,
+        "since": moment(since, "--since"),
+        "until": moment(until, "--until"),
+        "q": q,
+    }
+
+    async def here(own: Own) -> AlertItems:
+        wanted = AlertFilter(labels=matchers(label), **plain)  # type: ignore[arg-type]
+        async with _tiered(own) as alerts:
+            return alert_items(await alerts.page(wanted, limit=limit, cursor=cursor))
+
+    async def there(service: ReceiverClient) -> AlertItems:
+        return await service.read(_PATH, AlertItems, **plain, label=label, limit=limit, cursor=cursor)
+
+    page = learn(Where(config, server, token_file), here=here, there=there)
     if output is Form.JSON:
-        dump(items_of(page, alert_shape))
+        dump(page)
         return
     alert_table(page.items)
     more(page)
+    _say_tiers(page.tiers)
 
 
 @app.command("show")
-def show_alert(alert: str, *, config: Config = None, output: Output = Form.TABLE) -> None:
-    """Show one alert, and what happened to it."""
+def show_alert(
+    alert: str,
+    *,
+    config: Config = None,
+    server: Server = None,
+    token_file: TokenFile = None,
+    output: Output = Form.TABLE,
+) -> None:
+    """Show one alert, and what happened to it, wherever both lie."""
 
-    async def question(tx: Transaction) -> tuple[Occurrence | None, tuple[Event, ...]]:
-        found = await alerts.get(tx, alert)
-        if found is None:
-            return None, ()
-        return found, tuple((await timeline.of_alert(tx, found.id, limit=_WHOLE)).items)
+    async def here(own: Own) -> tuple[AlertShape, EventItems] | None:
+        async with _tiered(own) as alerts:
+            found = await alerts.get(alert)
+            told = await alerts.timeline(alert, limit=_WHOLE) if found else None
+        return (alert_shape(found), event_items(told)) if found and told else None
 
-    found, events = ask(config, question)
+    async def there(service: ReceiverClient) -> tuple[AlertShape, EventItems] | None:
+        path = f"{_PATH}/{quote(alert, safe='')}"
+        found = await service.get(path, AlertShape)
+        told = await service.get(f"{path}/timeline", EventItems, limit=_WHOLE) if found else None
+        return (found, told) if found and told else None
+
+    found = learn(Where(config, server, token_file), here=here, there=there)
     if found is None:
         raise absent(f"alert {alert!r}", "alerts list")
+    shape, told = found
     if output is Form.JSON:
-        dump({"alert": alert_shape(found), "timeline": [event_shape(event) for event in events]})
+        dump({"alert": shape, "timeline": told.items, "tiers": told.tiers})
         return
-    _tell(found)
-    event_table(events)
+    _tell(shape)
+    event_table(told.items)
+    _say_tiers(told.tiers)
 
 
 @app.command("tail")
 def tail(
     *,
     config: Config = None,
+    server: Server = None,
+    token_file: TokenFile = None,
     output: Output = Form.TABLE,
     everything: Annotated[bool, typer.Option("--all", help="Also incidents, remediations and messages.")] = False,
 ) -> None:
     """Print what happens to alerts as it happens, until it is ended by Ctrl-C; one line of JSON each with -o json."""
+    where = Where(config, server, token_file)
+    tell = partial(_print, output=output, everything=everything)
 
     async def following() -> None:
-        async with opened(settings_of(config)) as database:
-            await _follow(database, output, everything=everything)
+        if where.server is None:
+            async with opened(settings_of(config)) as database:
+                await _follow(database, tell)
+            return
+        async with elsewhere(where) as service, service.following() as happenings:
+            async for happening in happenings:
+                tell(happening)
 
     run(following())
 
 
-def alert_table(occurrences: tuple[Occurrence, ...]) -> None:
+def alert_table(occurrences: Sequence[AlertShape]) -> None:
     """Print occurrences, one a row."""
     table(
         ("id", "status", "alert", "severity", "about", "began", "lasted>"),
@@ -130,12 +176,12 @@ def alert_table(occurrences: tuple[Occurrence, ...]) -> None:
     )
 
 
-def event_table(events: tuple[Event, ...]) -> None:
+def event_table(events: Sequence[EventShape]) -> None:
     """Print what happened, one thing a row."""
     table(("at", "what", "in words"), ((one.at, one.kind, one.text) for one in events))
 
 
-def _tell(found: Occurrence) -> None:
+def _tell(found: AlertShape) -> None:
     members(
         [
             ("alert", found.id),
@@ -158,8 +204,8 @@ def _tell(found: Occurrence) -> None:
     say()
 
 
-async def _follow(database: Database, output: Form, *, everything: bool) -> None:
-    """Print events as they become visible; a number that appears late is told late."""
+async def _follow(database: Database, tell: Callable[[EventShape], None]) -> None:
+    """Tell events as they become visible; a number that appears late is told late."""
     async with database.transaction() as tx:
         progress = Progress(await timeline.newest(tx))
     while True:
@@ -168,23 +214,41 @@ async def _follow(database: Database, output: Form, *, everything: bool) -> None
         now = time.monotonic()
         for event in events:
             progress.read(event.id or 0, now)
-            if everything or event.kind.value.startswith("alert."):
-                _print(event, output)
+            tell(event_shape(event))
         progress.give_up(now)
         await asyncio.sleep(INTERVAL.total_seconds())
 
 
-def _print(event: Event, output: Form) -> None:
+def _print(event: EventShape | Happening, *, output: Form, everything: bool) -> None:
+    kind = str(event.kind.value if isinstance(event.kind, Kind) else event.kind)
+    if not everything and not kind.startswith("alert."):
+        return
     if output is Form.JSON:
-        dump_line(event_shape(event))
+        dump_line(event)
     else:
-        say(f"{cell(event.at)}  {event.kind.value:<22} {event.alert_id or '-':<14} {event.text}")
+        say(f"{cell(event.at)}  {clean(kind):<22} {clean(event.alert_id or '-'):<14} {event.text}")
 
 
-def _about(found: Occurrence) -> str:
-    subject = found.subject
-    return "/".join(part for part in (subject.cluster, subject.namespace, subject.workflow) if part)
+@asynccontextmanager
+async def _tiered(own: Own) -> AsyncIterator[TieredAlerts]:
+    """Open the alerts of both tiers; the libraries for S3 and Parquet load slowly, and only where they are needed."""
+    if own.settings.archive.bucket is None:
+        yield TieredAlerts(own.database, None)
+        return
+    from receiver.cli.s3 import open_cold, open_s3  # noqa: PLC0415 - see above
+
+    async with open_s3(own.settings) as s3, open_cold(own.settings, s3) as cold:
+        yield TieredAlerts(own.database, cold)
 
 
-def _lasted(found: Occurrence) -> timedelta | None:
+def _say_tiers(tiers: Sequence[str]) -> None:
+    if "s3" in tiers:
+        say("some of it was read from S3: its month was exported, and pruned from Postgres")
+
+
+def _about(found: AlertShape) -> str:
+    return "/".join(part for part in (found.cluster, found.namespace, found.workflow) if part)
+
+
+def _lasted(found: AlertShape) -> timedelta | None:
     return None if found.ends_at is None else max(found.ends_at - found.starts_at, timedelta())

@@ -4,13 +4,29 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from receiver.cli.person import person
-from receiver.cli.reading import Config, Cursor, Limit, Output, absent, ask, more, opened, run, settings_of
+from receiver.cli.reading import (
+    Config,
+    Cursor,
+    Limit,
+    Output,
+    Own,
+    Server,
+    TokenFile,
+    Where,
+    absent,
+    learn,
+    more,
+    opened,
+    run,
+    settings_of,
+)
 from receiver.cli.tables import Form, dump, members, say, table
+from receiver.clients.receiver import ReceiverClient
 from receiver.model.alert import Receipt, Spooled
 from receiver.model.errors import DeliveryError, SettingsError, StoreError
 from receiver.settings import Settings
@@ -20,8 +36,14 @@ from receiver.store.intake import Intake
 from receiver.store.jobs import Queue
 from receiver.store.migrate import migrate
 from receiver.upkeep.rollup import count_up
-from receiver.web.api.deadletters import letter_shape, replayed_shape, whole_letter_shape
-from receiver.web.api.shapes import items_of
+from receiver.web.api.deadletters import (
+    DeadLetterShape,
+    WholeLetterShape,
+    letter_shape,
+    replayed_shape,
+    whole_letter_shape,
+)
+from receiver.web.api.shapes import Items, items_of
 from receiver.web.replay import Replay
 from receiver.webhook.message import parse
 
@@ -32,6 +54,10 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+_PATH: Final = "/api/v1/deadletters"
+
+_Shown = tuple[WholeLetterShape, bytes]
+
 Letter = Annotated[int, typer.Argument(metavar="ID", help="Number of the dead letter.")]
 Letters = Annotated[list[int] | None, typer.Argument(metavar="ID...", help="Numbers of dead letters.")]
 
@@ -40,6 +66,8 @@ Letters = Annotated[list[int] | None, typer.Argument(metavar="ID...", help="Numb
 def list_letters(
     *,
     config: Config = None,
+    server: Server = None,
+    token_file: TokenFile = None,
     output: Output = Form.TABLE,
     settled: Annotated[
         bool | None, typer.Option("--settled/--open", help="Only those of which somebody decided, or nobody.")
@@ -48,9 +76,18 @@ def list_letters(
     cursor: Cursor = None,
 ) -> None:
     """List what was not understood, newest first."""
-    page = ask(config, lambda tx: deadletters.page(tx, settled=settled, limit=limit, cursor=cursor))
+
+    async def here(own: Own) -> Items[DeadLetterShape]:
+        found = await deadletters.page(own.tx, settled=settled, limit=limit, cursor=cursor)
+        return items_of(found, letter_shape)
+
+    async def there(service: ReceiverClient) -> Items[DeadLetterShape]:
+        wanted = None if settled is None else str(settled).lower()
+        return await service.read(_PATH, Items[DeadLetterShape], settled=wanted, limit=limit, cursor=cursor)
+
+    page = learn(Where(config, server, token_file), here=here, there=there)
     if output is Form.JSON:
-        dump(items_of(page, letter_shape))
+        dump(page)
         return
     table(
         ("id>", "received", "bytes>", "place", "reason", "fate", "decided by"),
@@ -64,19 +101,32 @@ def show_letter(
     letter: Letter,
     *,
     config: Config = None,
+    server: Server = None,
+    token_file: TokenFile = None,
     output: Output = Form.TABLE,
     raw: Annotated[bool, typer.Option("--raw", help="Write the body alone, byte for byte.")] = False,
 ) -> None:
     """Show one dead letter with its body."""
-    found = ask(config, lambda tx: deadletters.get(tx, letter))
-    if found is None:
+    if raw and server is not None:
+        raise typer.BadParameter("a service gives the body as text only; ask its database for --raw")
+
+    async def here(own: Own) -> _Shown | None:
+        found = await deadletters.get(own.tx, letter)
+        return (whole_letter_shape(found), found.body or b"") if found else None
+
+    async def there(service: ReceiverClient) -> _Shown | None:
+        found = await service.get(f"{_PATH}/{letter}", WholeLetterShape)
+        return (found, found.body.encode()) if found else None
+
+    shown = learn(Where(config, server, token_file), here=here, there=there)
+    if shown is None:
         raise absent(f"dead letter {letter}", "deadletter list")
-    body = found.body or b""
+    found, body = shown
     if raw:
         sys.stdout.buffer.write(body)
         return
     if output is Form.JSON:
-        dump(whole_letter_shape(found))
+        dump(found)
         return
     members(
         [

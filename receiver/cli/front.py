@@ -36,7 +36,7 @@ T = TypeVar("T")
 def main() -> None:
     """Run the command line; errors of ours become one line and an exit code."""
     try:
-        app()
+        app(prog_name="receiver")
     except ReceiverError as error:
         _fail(error)
     except BaseExceptionGroup as group:
@@ -47,7 +47,9 @@ def main() -> None:
 
 
 def _fail(error: BaseException) -> NoReturn:
-    typer.echo(f"receiver: {error}", err=True)
+    from receiver.cli.tables import clean  # noqa: PLC0415 - only where something failed
+
+    typer.echo(f"receiver: {clean(str(error))}", err=True)
     wrongly_asked = isinstance(error, SettingsError | DocumentError | PlaybookError | QueryRefused)
     sys.exit(2 if wrongly_asked else 1)
 

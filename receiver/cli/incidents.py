@@ -1,24 +1,33 @@
 """`receiver incidents`: stories, and one of them from its begin to its end."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 import typer
 
 from receiver.cli.alerts import alert_table, event_table
-from receiver.cli.reading import Config, Cursor, Limit, Output, absent, ask, more
+from receiver.cli.reading import (
+    Config,
+    Cursor,
+    Limit,
+    Output,
+    Own,
+    Server,
+    TokenFile,
+    Where,
+    absent,
+    learn,
+    more,
+)
 from receiver.cli.remediations import run_table
 from receiver.cli.tables import Form, dump, members, say, table
-from receiver.model.incident import Incident, IncidentState
-from receiver.model.message import Story
-from receiver.model.timeline import Event
-from receiver.store.database import Transaction
+from receiver.clients.receiver import ReceiverClient
+from receiver.model.incident import IncidentState
 from receiver.store.history import incidents, stories, timeline
 from receiver.store.history.incidents import IncidentFilter
-from receiver.web.api.incidents import incident_shape, story_shape
-from receiver.web.api.shapes import items_of
-from receiver.web.api.timeline import event_shape
+from receiver.web.api.incidents import IncidentShape, StoryShape, incident_shape, story_shape
+from receiver.web.api.shapes import Items, items_of
+from receiver.web.api.timeline import EventShape, event_shape
 
 app = typer.Typer(
     add_completion=False,
@@ -27,14 +36,20 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+_PATH: Final = "/api/v1/incidents"
+
 _WHOLE: Final = 500
 """Lines of a timeline that are shown; the API has all of them."""
+
+_Told = tuple[StoryShape, Items[EventShape]]
 
 
 @app.command("list")
 def list_incidents(
     *,
     config: Config = None,
+    server: Server = None,
+    token_file: TokenFile = None,
     output: Output = Form.TABLE,
     state: IncidentState | None = None,
     namespace: str | None = None,
@@ -44,10 +59,18 @@ def list_incidents(
     cursor: Cursor = None,
 ) -> None:
     """List incidents, newest first."""
-    wanted = IncidentFilter(state=state, namespace=namespace, workflow=workflow, severity=severity)
-    page = ask(config, lambda tx: incidents.page(tx, wanted, limit=limit, cursor=cursor))
+    wanted = {"state": state, "namespace": namespace, "workflow": workflow, "severity": severity}
+
+    async def here(own: Own) -> Items[IncidentShape]:
+        found = await incidents.page(own.tx, IncidentFilter(**wanted), limit=limit, cursor=cursor)  # type: ignore[arg-type]
+        return items_of(found, incident_shape)
+
+    async def there(service: ReceiverClient) -> Items[IncidentShape]:
+        return await service.read(_PATH, Items[IncidentShape], **wanted, limit=limit, cursor=cursor)
+
+    page = learn(Where(config, server, token_file), here=here, there=there)
     if output is Form.JSON:
-        dump(items_of(page, incident_shape))
+        dump(page)
         return
     table(
         ("id>", "state", "severity", "title", "opened", "closed", "taken on by"),
@@ -60,44 +83,58 @@ def list_incidents(
 
 
 @app.command("show")
-def show_incident(incident: int, *, config: Config = None, output: Output = Form.TABLE) -> None:
+def show_incident(
+    incident: int,
+    *,
+    config: Config = None,
+    server: Server = None,
+    token_file: TokenFile = None,
+    output: Output = Form.TABLE,
+) -> None:
     """Show one incident: what it is about, what was found and done, and everything that happened, in order."""
 
-    async def question(tx: Transaction) -> tuple[Story | None, Sequence[Event]]:
-        if await incidents.get(tx, incident) is None:
-            return None, ()
-        story = await stories.story(tx, incident)
-        return story, (await timeline.of_incident(tx, incident, limit=_WHOLE)).items
+    async def here(own: Own) -> _Told | None:
+        if await incidents.get(own.tx, incident) is None:
+            return None
+        story = story_shape(await stories.story(own.tx, incident))
+        return story, items_of(await timeline.of_incident(own.tx, incident, limit=_WHOLE), event_shape)
 
-    story, events = ask(config, question)
-    if story is None:
+    async def there(service: ReceiverClient) -> _Told | None:
+        path = f"{_PATH}/{incident}"
+        story = await service.get(path, StoryShape)
+        if story is None:
+            return None
+        return story, await service.read(f"{path}/timeline", Items[EventShape], limit=_WHOLE)
+
+    found = learn(Where(config, server, token_file), here=here, there=there)
+    if found is None:
         raise absent(f"incident {incident}", "incidents list")
+    story, told = found
     if output is Form.JSON:
-        told = msgspec.to_builtins(story_shape(story))
-        dump({**told, "timeline": [event_shape(event) for event in events]})
+        dump({**msgspec.to_builtins(story), "timeline": told.items})
         return
-    _head(story.incident)
-    alert_table(tuple(story.alerts))
+    _head(story)
+    alert_table(story.alerts)
     if story.findings:
         say()
         table(("looked at", "state", "found"), ((one.source, one.state, one.summary) for one in story.findings))
-    if story.runs:
+    if story.remediations:
         say()
-        run_table(story.runs)
+        run_table(story.remediations)
     say()
-    event_table(tuple(events))
+    event_table(told.items)
 
 
-def _head(incident: Incident) -> None:
-    subject = incident.subject
+def _head(incident: IncidentShape) -> None:
+    about = (incident.cluster, incident.namespace, incident.workflow)
     members(
         [
             ("incident", incident.id),
             ("title", incident.title),
             ("state", incident.state),
             ("severity", incident.severity),
-            ("workflow", "/".join(part for part in (subject.cluster, subject.namespace, subject.workflow) if part)),
-            ("agent", subject.agent),
+            ("workflow", "/".join(part for part in about if part)),
+            ("agent", incident.agent),
             ("opened", incident.opened_at),
             ("quiet since", incident.quiet_since),
             ("closed", incident.closed_at),

@@ -1,10 +1,12 @@
-"""What reading commands share: their options, and one question to the configured database."""
+"""What reading commands share: their options, and one question, to the own database or to a service elsewhere."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, Final, Protocol, TypeVar
 
 import typer
 from msgspec.structs import replace
@@ -12,11 +14,12 @@ from msgspec.structs import replace
 from receiver.cli.front import Config, run, settings_of
 from receiver.cli.tables import Form, say
 from receiver.cli.wiring import database_url, open_database
+from receiver.clients.receiver import ReceiverClient
 from receiver.model.duration import Duration
-from receiver.model.errors import DeliveryError, StoreError
+from receiver.model.errors import DeliveryError, SettingsError, StoreError
 from receiver.settings import Settings
 from receiver.store.database import Database, Transaction
-from receiver.store.history.page import MOST, Page
+from receiver.store.history.page import MOST
 from receiver.webhook.message import parse_time
 
 __all__ = [
@@ -25,8 +28,14 @@ __all__ = [
     "Limit",
     "Moment",
     "Output",
+    "Own",
+    "Server",
+    "TokenFile",
+    "Where",
     "absent",
     "ask",
+    "elsewhere",
+    "learn",
     "moment",
     "more",
     "opened",
@@ -41,7 +50,101 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST, metavar="N
 Cursor = Annotated[
     str | None, typer.Option("--cursor", metavar="CURSOR", help="Go on from here: `next` or `previous` of a list.")
 ]
+Server = Annotated[
+    str | None,
+    typer.Option(
+        "--server", metavar="URL", help="Ask a running service; its token in RECEIVER_TOKEN or by --token-file."
+    ),
+]
+TokenFile = Annotated[
+    Path | None, typer.Option("--token-file", metavar="FILE", help="Holds the token for --server, and nothing else.")
+]
 Moment = Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339, or so long ago: 12h, 30d.")]
+
+
+_TOKEN: Final = "RECEIVER_TOKEN"  # noqa: S105 - the name of a variable
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Whom a command asks.
+
+    Attributes:
+        config: Names the own database, where no server is named.
+        server: Address of a running service; None for the own database.
+        token_file: Holds the token for it; None where RECEIVER_TOKEN does, or none is needed.
+    """
+
+    config: Path | None
+    server: str | None
+    token_file: Path | None
+
+    def token(self) -> str:
+        """Read the token; empty where there is none.
+
+        Raises:
+            SettingsError: The file cannot be read.
+        """
+        if self.token_file is None:
+            return os.environ.get(_TOKEN, "").strip()
+        try:
+            return self.token_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"--token-file {self.token_file} cannot be read: {error}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Own:
+    """The configured database, opened for one question, in one transaction."""
+
+    settings: Settings
+    database: Database
+    tx: Transaction
+
+
+class Paged(Protocol):
+    """One page of a list, as the API gives it."""
+
+    @property
+    def items(self) -> Sequence[Any]:
+        """Some of the answers, in order."""
+
+    @property
+    def next(self) -> str | None:
+        """Cursor of the page after this one."""
+
+
+@asynccontextmanager
+async def elsewhere(where: Where) -> AsyncIterator[ReceiverClient]:
+    """Open the client of the service that `--server` names.
+
+    Raises:
+        SettingsError: Its address or its token cannot be used.
+    """
+    server = where.server or ""
+    if not server.startswith(("http://", "https://")):
+        raise SettingsError(f"--server {server!r} is no address; write one such as https://receiver.example.org")
+    async with ReceiverClient(server, where.token()) as client:
+        yield client
+
+
+def learn(where: Where, *, here: Callable[[Own], Awaitable[T]], there: Callable[[ReceiverClient], Awaitable[T]]) -> T:
+    """Ask one question: of the configured database, or of a service elsewhere. Both give the same shapes.
+
+    Raises:
+        StoreError: The database cannot answer.
+        RemoteError: The service does not.
+    """
+
+    async def asking() -> T:
+        if where.server is not None:
+            async with elsewhere(where) as client:
+                return await there(client)
+        settings = settings_of(where.config)
+        async with opened(settings) as database, database.transaction() as tx:
+            return await here(Own(settings=settings, database=database, tx=tx))
+
+    return run(asking())
 
 
 @asynccontextmanager
@@ -84,7 +187,7 @@ def moment(text: str | None, name: str) -> datetime | None:
         raise typer.BadParameter(f"{error.reason}; nor is it a length such as 12h or 30d", param_hint=name) from error
 
 
-def more(page: Page[T]) -> None:
+def more(page: Paged) -> None:
     """Say how to go on, where there is more."""
     if page.next is not None:
         say(f"more: --cursor {page.next}")

@@ -1,14 +1,15 @@
 """`receiver stats`: what happened over time, what was loud and what was silent."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
-from receiver.cli.reading import Config, Moment, Output, ask, moment
+from receiver.cli.reading import Config, Moment, Output, Own, Server, TokenFile, Where, learn, moment
 from receiver.cli.tables import Form, cell, dump, members, say, table
-from receiver.store.stats import MOST_ALERTS, Stats, StatsFilter, Step, stats
-from receiver.web.api.stats import DAY, stats_shape
+from receiver.clients.receiver import ReceiverClient
+from receiver.store.stats import MOST_ALERTS, StatsFilter, Step, stats
+from receiver.web.api.stats import DAY, StatsShape, TallyShape, stats_shape
 
 app = typer.Typer(add_completion=False, name="stats")
 
@@ -17,6 +18,8 @@ app = typer.Typer(add_completion=False, name="stats")
 def show_stats(
     *,
     config: Config = None,
+    server: Server = None,
+    token_file: TokenFile = None,
     output: Output = Form.TABLE,
     since: Moment = None,
     until: Moment = None,
@@ -30,24 +33,31 @@ def show_stats(
     """Count what happened over time: by default in the last day, by the hour."""
     now = datetime.now(UTC)
     end = moment(until, "--until") or now
-    wanted = StatsFilter(
-        since=moment(since, "--since") or end - DAY,
-        until=end,
-        step=step,
-        alertname=alertname,
-        severity=severity,
-        namespace=namespace,
-        workflow=workflow,
-    )
-    found = ask(config, lambda tx: stats(tx, wanted, now=now, top=top))
+    plain = {
+        "since": moment(since, "--since") or end - DAY,
+        "until": end,
+        "step": step,
+        "alertname": alertname,
+        "severity": severity,
+        "namespace": namespace,
+        "workflow": workflow,
+    }
+
+    async def here(own: Own) -> StatsShape:
+        return stats_shape(await stats(own.tx, StatsFilter(**plain), now=now, top=top))  # type: ignore[arg-type]
+
+    async def there(service: ReceiverClient) -> StatsShape:
+        return await service.read("/api/v1/stats", StatsShape, **plain, top=top)
+
+    found = learn(Where(config, server, token_file), here=here, there=there)
     if output is Form.JSON:
-        dump(stats_shape(found))
+        dump(found)
         return
     _summary(found)
     say()
     table(
         ("loudest alerts", "fired>", "resolved>", "mean time to resolve>"),
-        ((name, one.fired, one.resolved, one.mean_time_to_resolve) for name, one in found.alerts),
+        ((one.alertname, one.fired, one.resolved, _mean(one)) for one in found.alerts),
         empty="no alert fired",
     )
     _silence(found)
@@ -57,7 +67,7 @@ def show_stats(
     say()
     table(
         (f"by the {'hour' if found.step is Step.HOUR else 'day'}", "fired>", "resolved>"),
-        ((_step(at, found.step), one.fired, one.resolved) for at, one in found.steps if one.fired or one.resolved),
+        ((_step(one.at, found.step), one.fired, one.resolved) for one in found.steps if one.fired or one.resolved),
     )
 
 
@@ -65,9 +75,13 @@ def _step(at: datetime, step: Step) -> str:
     return f"{at:%Y-%m-%d %H:%M}" if step is Step.HOUR else f"{at:%Y-%m-%d}"
 
 
-def _summary(found: Stats) -> None:
+def _mean(tally: TallyShape) -> timedelta | None:
+    return None if tally.mttr_seconds is None else timedelta(seconds=tally.mttr_seconds)
+
+
+def _summary(found: StatsShape) -> None:
     total = found.total
-    mean = total.mean_time_to_resolve
+    mean = _mean(total)
     rows: list[tuple[str, object]] = [
         ("from", found.since),
         ("until", found.until),
@@ -85,7 +99,7 @@ def _summary(found: Stats) -> None:
     members(rows)
 
 
-def _silence(found: Stats) -> None:
+def _silence(found: StatsShape) -> None:
     if found.silent is None:
         return
     say()
@@ -98,11 +112,11 @@ def _silence(found: Stats) -> None:
         say(f"and {found.silent_alerts - len(found.silent)} more: --top {found.silent_alerts}")
 
 
-def _ends(found: Stats) -> None:
+def _ends(found: StatsShape) -> None:
     if not found.playbooks:
         return
     say()
     table(
         ("playbook", "ended as", "times>"),
-        ((name, outcome, number) for name, ends in found.playbooks.items() for outcome, number in ends.items()),
+        ((one.playbook, outcome, number) for one in found.playbooks for outcome, number in one.outcomes.items()),
     )

@@ -1,4 +1,4 @@
-"""Alerts of months that lie on S3 alone: brought into a bounded folder by boto3, and asked there with DuckDB.
+"""Alerts and timelines of months that lie on S3 alone: brought into a bounded folder by boto3, asked with DuckDB.
 
 DuckDB never sees the network: it may open files of that one folder and nothing else, loads no extension, and cannot be
 told otherwise. One question is answered at a time, in bounded memory and time.
@@ -96,6 +96,14 @@ class ColdHistory:
         """
         found = await self._in_turn(export, lambda path: _single(path, number))
         return found[0] if found else None
+
+    async def about(self, export: Export, alert_id: str, stretch: Stretch) -> list[dict[str, Any]]:
+        """Read what a month of the timeline tells of one alert, nearest first; *stretch* begins with the oldest.
+
+        Raises:
+            S3Error: The month cannot be brought here, or is not what was exported.
+        """
+        return await self._in_turn(export, lambda path: _about(path, alert_id, stretch))
 
     async def close(self) -> None:
         """Forget what is open; the copies stay for the next time."""
@@ -198,6 +206,19 @@ def _stretch(path: Path, wanted: AlertFilter, stretch: Stretch) -> _Question:
     return _Question(text=text, values=asking.values, expressions=expressions)
 
 
+def _about(path: Path, alert_id: str, stretch: Stretch) -> _Question:
+    asking = _Asking()
+    conditions = [f"alert_id = {asking.value(alert_id)}"]
+    if stretch.beyond is not None:
+        conditions.append(asking.key(stretch.beyond, "<" if stretch.backwards else ">", time='"at"'))
+    direction = "desc" if stretch.backwards else "asc"
+    text = (
+        f"select * from read_parquet({asking.value(str(path))}) where {' and '.join(conditions)} "  # noqa: S608 - names and parameters of ours
+        f'order by "at" {direction}, id {direction} limit {stretch.count:d}'
+    )
+    return _Question(text=text, values=asking.values)
+
+
 class _Asking:
     """Conditions in DuckDB's words, and the values that they name. They mean what Postgres' conditions mean."""
 
@@ -236,10 +257,10 @@ class _Asking:
             texts = "list_concat(map_values(labels), map_values(annotations))"
             yield f"len(list_filter({texts}, lambda v: contains(lower(v), lower({self.value(word)})))) > 0"
 
-    def key(self, key: Key, older: str) -> str:
+    def key(self, key: Key, older: str, *, time: str = "starts_at") -> str:
         """Say that a row lies beyond a key; the time alone comes first, by which whole row groups are left out."""
-        time, number = self.value(key[0]), self.value(key[1])
-        return f"(starts_at {older}= {time} and (starts_at {older} {time} or id {older} {number}))"
+        moment, number = self.value(key[0]), self.value(key[1])
+        return f"({time} {older}= {moment} and ({time} {older} {moment} or id {older} {number}))"
 
 
 @contextmanager

@@ -63,19 +63,8 @@ async def test_commands_join_the_embedded_database_of_a_running_service_and_star
 
 
 async def test_a_rejection_at_the_command_line_is_carried_out_by_the_running_service(stage: Stage) -> None:
-    stuck_workflow(stage.cluster, NAMESPACE, "rex-implements-login", course="hang")
-    proposed = PLAYBOOK.replace("mode: live", "mode: propose").replace("WITHIN", "4m")
-    service = await stage.serve(playbooks=[Document(proposed, file="the test's playbook").value])
+    service, run = await proposed(stage)
     config = config_of(stage, service)
-    await service.deliver(stage.alert("rex-implements-login"))
-    run: dict[str, Any] = {}
-
-    async def asks() -> bool:
-        found = (await service.ask("/api/v1/remediations")).json["items"]
-        run.update(found[0] if found else {})
-        return run.get("state") == "waiting"
-
-    await until(asks, "the remediation waits for somebody")
 
     rejected = await command(stage, config, "remediations", "reject", str(run["id"]), "--note", "not tonight")
     why = await command(stage, config, "why", str(run["incident_id"]))
@@ -87,6 +76,34 @@ async def test_a_rejection_at_the_command_line_is_carried_out_by_the_running_ser
     assert "cooldown" in why.out
     assert "rejected" in story.out
     assert stage.effects("workflows") == []
+
+
+async def test_an_approval_at_the_command_line_is_carried_out_there_where_no_service_runs(stage: Stage) -> None:
+    service, run = await proposed(stage)
+    assert await service.stop() == 0
+
+    async with stage.argo:
+        approved = await command(stage, config_of(stage, service), "remediations", "approve", str(run["id"]))
+
+    assert (approved.code, f"remediation {run['id']} ended: succeeded" in approved.out) == (0, True), approved
+    assert stage.effects("workflows") == ["PATCH rex-implements-login", "POST workflows"]
+
+
+async def proposed(stage: Stage) -> tuple[Service, dict[str, Any]]:
+    """Let a service propose a restart; gives both, once it waits for somebody's word."""
+    stuck_workflow(stage.cluster, NAMESPACE, "rex-implements-login", course="hang, succeed")
+    asking = PLAYBOOK.replace("mode: live", "mode: propose").replace("WITHIN", "4m")
+    service = await stage.serve(playbooks=[Document(asking, file="the test's playbook").value])
+    await service.deliver(stage.alert("rex-implements-login"))
+    run: dict[str, Any] = {}
+
+    async def asks() -> bool:
+        found = (await service.ask("/api/v1/remediations")).json["items"]
+        run.update(found[0] if found else {})
+        return run.get("state") == "waiting"
+
+    await until(asks, "the remediation waits for somebody")
+    return service, run
 
 
 async def test_the_tail_of_alerts_tells_each_as_it_comes_until_it_is_ended(stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""Alerts of both tiers on one page: what Postgres holds, and the months that lie on S3 alone.
+"""Alerts, and what happened to one, of both tiers on one page: what Postgres holds, and months that lie on S3 alone.
 
 A question that names `since` or `until` is about a span of time, and months on S3 within it are read as far as the page
 reaches: the nearest first, one after the other, until the page is full. A question that names neither is about what is
@@ -10,17 +10,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from types import SimpleNamespace
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Generic, Protocol, TypeVar, cast
+
+import msgspec
 
 from receiver.model.errors import HistoryAway, S3Error
 from receiver.model.history import AlertFilter, Export, HistoryRow, Key, Relation, Stretch, next_month
 from receiver.model.incident import Occurrence
+from receiver.model.timeline import Event
 from receiver.store import exports
 from receiver.store.database import Database
-from receiver.store.history import alerts
+from receiver.store.history import alerts, timeline
 from receiver.store.history.alerts import ORDER
 from receiver.store.history.page import LARGEST, Page, checked
-from receiver.store.rows import Row, occurrence, parse_public_id
+from receiver.store.rows import Row, event, occurrence, parse_public_id
+
+T = TypeVar("T")
 
 _MONTHS: Final = 6
 """On S3 that one page reads; it is cut short there, and the next page goes on."""
@@ -29,6 +34,10 @@ _PATIENCE: Final = timedelta(seconds=20)
 """After which a page does not begin another month."""
 
 _STEP: Final = timedelta(microseconds=1)
+
+_BEFORE: Final = timedelta(days=1)
+_AFTER: Final = timedelta(days=31)
+"""How long before its first telling and after its last one lines about an alert are looked for on S3."""
 
 
 class Cold(Protocol):
@@ -40,16 +49,19 @@ class Cold(Protocol):
     async def find(self, export: Export, number: int) -> HistoryRow | None:
         """Find one row of a month."""
 
+    async def about(self, export: Export, alert_id: str, stretch: Stretch) -> Sequence[HistoryRow]:
+        """Read the lines of a month of the timeline that are about one alert, nearest first."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TieredPage:
+class TieredPage(Generic[T]):
     """A page, and where it was read.
 
     Attributes:
         tiers: `postgres`, and `s3` where months there were asked as well.
     """
 
-    page: Page[Occurrence]
+    page: Page[T]
     tiers: tuple[str, ...]
 
 
@@ -60,7 +72,7 @@ class TieredAlerts:
         self._database = database
         self._cold = cold
 
-    async def page(self, wanted: AlertFilter, *, limit: int = 50, cursor: str | None = None) -> TieredPage:
+    async def page(self, wanted: AlertFilter, *, limit: int = 50, cursor: str | None = None) -> TieredPage[Occurrence]:
         """Read the newest alerts that a filter wants; a page may be short, and have a `next` all the same.
 
         Raises:
@@ -105,6 +117,36 @@ class TieredAlerts:
         except S3Error as error:
             raise _away(export, error) from error
         return None if row is None else occurrence(_row(row))
+
+    async def timeline(
+        self, public_id: str, *, limit: int = 100, cursor: str | None = None
+    ) -> TieredPage[Event] | None:
+        """Read what happened to one alert, oldest first, wherever it lies; None when there is no such alert.
+
+        Raises:
+            QueryRefused: The cursor or the limit is none.
+            HistoryAway: Some of it would lie on S3, which cannot be read.
+            StoreUnavailable: Postgres does not answer.
+        """
+        found = await self.get(public_id)
+        if found is None:
+            return None
+        position, count = timeline.ORDER.position(cursor), checked(limit) + 1
+        since, until = found.first_seen_at - _BEFORE, found.last_seen_at + _AFTER
+        async with self._database.transaction() as tx:
+            rows = await timeline.stretch(tx, found.id, position, count)
+            months = await exports.pruned(tx, Relation.TIMELINE, since=since, until=until)
+        stretch = Stretch(beyond=_key(position.key), backwards=position.backwards, upto=None, count=count)
+        joined = {timeline.ORDER.key(row): row for row in rows}
+        for export in months:
+            try:
+                told = await _there(self._cold, export).about(export, found.id, stretch)
+            except S3Error as error:
+                raise _away(export, error) from error
+            joined = {Relation.TIMELINE.key(row): _line(row) for row in told} | joined
+        ordered = [joined[key] for key in sorted(joined, reverse=position.backwards)]
+        page = timeline.ORDER.page(ordered[:count], position, limit, event)
+        return TieredPage(page=page, tiers=("postgres", "s3") if months else ("postgres",))
 
 
 class _Reading:
@@ -190,3 +232,9 @@ def _away(export: Export, error: S3Error) -> HistoryAway:
 def _row(row: HistoryRow) -> Any:
     """Make a row that looks like one of the table's."""
     return SimpleNamespace(**row)
+
+
+def _line(row: HistoryRow) -> Any:
+    """Make a line of the timeline that looks like one of the table's: an export holds its detail as text."""
+    detail = row["detail"]
+    return SimpleNamespace(**{**row, "detail": msgspec.json.decode(detail) if isinstance(detail, str) else detail})

@@ -7,9 +7,9 @@ from sqlalchemy import Select, func, or_, select
 
 from receiver.model.timeline import Event
 from receiver.store.database import Transaction
-from receiver.store.history.page import Order, Page, read_page
+from receiver.store.history.page import Order, Page, Position, read_page
 from receiver.store.merging import family, within
-from receiver.store.rows import event
+from receiver.store.rows import Row, event
 from receiver.store.tables import EventRow
 
 ORDER: Final = Order(columns=(EventRow.at, EventRow.id), newest_first=False)
@@ -22,6 +22,12 @@ async def of_alert(tx: Transaction, alert_id: str, *, limit: int = 100, cursor: 
         QueryRefused: The cursor or the limit is none.
     """
     return await _page(tx, select(EventRow).where(EventRow.alert_id == alert_id), limit, cursor)
+
+
+async def stretch(tx: Transaction, alert_id: str, position: Position, count: int) -> list[Row]:
+    """Read rows about one alert from a position on, nearest first."""
+    wanted = select(EventRow.__table__).where(EventRow.alert_id == alert_id)
+    return list(await tx.execute(ORDER.cut(wanted, position).limit(count)))
 
 
 async def of_incident(tx: Transaction, number: int, *, limit: int = 100, cursor: str | None = None) -> Page[Event]:

@@ -12,11 +12,10 @@ from msgspec import Meta, Struct
 from receiver.model.alert import AlertStatus
 from receiver.model.history import AlertFilter
 from receiver.model.incident import Occurrence
-from receiver.store.database import Database
-from receiver.store.history import alerts, timeline
-from receiver.store.history.tiers import TieredAlerts
+from receiver.model.timeline import Event
+from receiver.store.history.tiers import TieredAlerts, TieredPage
 from receiver.web.access import needs
-from receiver.web.api.shapes import Cursor, Items, Limit, items_of
+from receiver.web.api.shapes import Cursor, Limit
 from receiver.web.api.timeline import EventShape, event_shape
 from receiver.web.problems import not_found
 from receiver.web.question import matchers, time
@@ -29,8 +28,10 @@ class AlertShape(Struct, frozen=True, kw_only=True):
     id: Annotated[str, Meta(description="`YYYYMM-number`; stays the same for ever.")]
     fingerprint: Annotated[str, Meta(description="Alertmanager's hash over the labels, 16 hex digits.")]
     status: AlertStatus
+    inferred: Annotated[bool, Meta(description="Whether its end was concluded, not delivered by Alertmanager.")]
     alertname: str
     severity: Annotated[str, Meta(description="The label of that name; empty where there is none.")]
+    cluster: Annotated[str, Meta(description="What the labels say it is about; empty where they do not.")]
     namespace: Annotated[str, Meta(description="What the labels say it is about; empty where they do not.")]
     workflow: Annotated[str, Meta(description="What the labels say it is about; empty where they do not.")]
     labels: Annotated[dict[str, str], Meta(description="As sent, so they are not to be trusted.")]
@@ -52,8 +53,10 @@ def alert_shape(alert: Occurrence) -> AlertShape:
         id=alert.id,
         fingerprint=alert.fingerprint,
         status=alert.status,
+        inferred=alert.inferred,
         alertname=alert.alertname,
         severity=alert.severity,
+        cluster=alert.subject.cluster,
         namespace=alert.subject.namespace,
         workflow=alert.subject.workflow,
         labels=dict(alert.labels),
@@ -83,6 +86,37 @@ class AlertItems(Struct, frozen=True, kw_only=True):
             "within `since` and `until`. Without either, Postgres alone is asked."
         ),
     ]
+
+
+class EventItems(Struct, frozen=True, kw_only=True):
+    """One page of what happened to an alert, and where it was read."""
+
+    items: Annotated[list[EventShape], Meta(description="Oldest first.")]
+    next: Annotated[str | None, Meta(description="Cursor of the page that follows; null at the end.")]
+    previous: Annotated[str | None, Meta(description="Cursor of the page before; null at the beginning.")]
+    tiers: Annotated[
+        list[str], Meta(description="`postgres`, and `s3` where months of its time were exported and pruned.")
+    ]
+
+
+def alert_items(found: TieredPage[Occurrence]) -> AlertItems:
+    """Give a page its shape."""
+    return AlertItems(
+        items=[alert_shape(alert) for alert in found.page.items],
+        next=found.page.next,
+        previous=found.page.previous,
+        tiers=list(found.tiers),
+    )
+
+
+def event_items(found: TieredPage[Event]) -> EventItems:
+    """Give a page of what happened its shape."""
+    return EventItems(
+        items=[event_shape(event) for event in found.page.items],
+        next=found.page.next,
+        previous=found.page.previous,
+        tiers=list(found.tiers),
+    )
 
 
 @get(
@@ -132,13 +166,7 @@ async def list_alerts(
         until=time(until, "until"),
         q=q,
     )
-    found = await alerts_of_all_tiers.page(wanted, limit=limit, cursor=cursor)
-    return AlertItems(
-        items=[alert_shape(alert) for alert in found.page.items],
-        next=found.page.next,
-        previous=found.page.previous,
-        tiers=list(found.tiers),
-    )
+    return alert_items(await alerts_of_all_tiers.page(wanted, limit=limit, cursor=cursor))
 
 
 @get("/{alert_id:str}", summary="Show one alert", operation_id="getAlert")
@@ -152,14 +180,16 @@ async def get_alert(alerts_of_all_tiers: NamedDependency[TieredAlerts], alert_id
 
 @get("/{alert_id:str}/timeline", summary="Tell what happened to an alert", operation_id="getAlertTimeline")
 async def get_alert_timeline(
-    database: NamedDependency[Database], alert_id: FromPath[str], limit: Limit = 100, cursor: Cursor = None
-) -> Items[EventShape]:
-    """Answer with everything that happened to one alert, oldest first."""
-    async with database.transaction() as tx:
-        found = await alerts.get(tx, alert_id)
-        if found is None:
-            raise _absent(alert_id)
-        return items_of(await timeline.of_alert(tx, found.id, limit=limit, cursor=cursor), event_shape)
+    alerts_of_all_tiers: NamedDependency[TieredAlerts],
+    alert_id: FromPath[str],
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> EventItems:
+    """Answer with everything that happened to one alert, oldest first, wherever it lies."""
+    found = await alerts_of_all_tiers.timeline(alert_id, limit=limit, cursor=cursor)
+    if found is None:
+        raise _absent(alert_id)
+    return event_items(found)
 
 
 def _absent(alert_id: str) -> Exception:

@@ -96,11 +96,19 @@ async def list_remediations(
     playbook: FromQuery[str | None] = None,
     workflow: FromQuery[str | None] = None,
     namespace: FromQuery[str | None] = None,
+    incident: Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1, description="Id of an incident.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Items[RunShape]:
     """Answer with the newest remediations that all filters want."""
-    wanted = RunFilter(state=in_state, outcome=outcome, playbook=playbook, workflow=workflow, namespace=namespace)
+    wanted = RunFilter(
+        state=in_state,
+        outcome=outcome,
+        playbook=playbook,
+        workflow=workflow,
+        namespace=namespace,
+        incident_id=incident,
+    )
     async with database.transaction() as tx:
         return items_of(await remediations.page(tx, wanted, limit=limit, cursor=cursor), run_shape)
 

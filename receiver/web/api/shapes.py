@@ -1,6 +1,7 @@
 """Shapes that several answers share."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Annotated, Generic, TypeVar
 
 from litestar.params import QueryParameter
@@ -78,6 +79,15 @@ def loss_shape(loss: Loss | None) -> LossShape | None:
         finished_nodes=loss.finished_nodes,
         pod_seconds=None if loss.pod_time is None else loss.pod_time.total_seconds(),
         idle_seconds=None if loss.idle is None else loss.idle.total_seconds(),
+    )
+
+
+def loss_of(shape: LossShape) -> Loss:
+    """Read a loss from its shape, for whoever asked a service for it."""
+    return Loss(
+        finished_nodes=shape.finished_nodes,
+        pod_time=None if shape.pod_seconds is None else timedelta(seconds=shape.pod_seconds),
+        idle=None if shape.idle_seconds is None else timedelta(seconds=shape.idle_seconds),
     )
 
 

@@ -93,7 +93,7 @@ async def test_alerts_are_listed_and_filtered_as_by_the_api(receiver: Receiver, 
     assert "Other" in table.out
     assert "Disk full" in table.out
     assert [one["id"] for one in found.json["items"]] == [wanted]
-    assert set(found.json) == {"items", "next", "previous"}
+    assert set(found.json) == {"items", "next", "previous", "tiers"}
 
 
 async def test_a_long_list_says_how_to_go_on(receiver: Receiver, records: Any) -> None:

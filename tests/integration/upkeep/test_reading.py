@@ -49,14 +49,16 @@ async def cold(shelf: Any, tmp_path: Path) -> AsyncIterator[ColdHistory]:
     await made.close()
 
 
-async def pages(both: TieredAlerts, wanted: AlertFilter, limit: int) -> list[tiers.TieredPage]:
+async def pages(both: TieredAlerts, wanted: AlertFilter, limit: int) -> list[tiers.TieredPage[Occurrence]]:
     found = [await both.page(wanted, limit=limit)]
     while found[-1].page.next:
         found.append(await both.page(wanted, limit=limit, cursor=found[-1].page.next))
     return found
 
 
-async def pages_back(both: TieredAlerts, wanted: AlertFilter, limit: int, last: tiers.TieredPage) -> list[Occurrence]:
+async def pages_back(
+    both: TieredAlerts, wanted: AlertFilter, limit: int, last: tiers.TieredPage[Occurrence]
+) -> list[Occurrence]:
     items, page = list(last.page.items), last.page
     while page.previous:
         page = (await both.page(wanted, limit=limit, cursor=page.previous)).page
@@ -64,7 +66,7 @@ async def pages_back(both: TieredAlerts, wanted: AlertFilter, limit: int, last: 
     return items
 
 
-def items(found: Sequence[tiers.TieredPage]) -> list[Occurrence]:
+def items(found: Sequence[tiers.TieredPage[Occurrence]]) -> list[Occurrence]:
     return [one for page in found for one in page.page.items]
 
 

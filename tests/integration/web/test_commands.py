@@ -1,0 +1,144 @@
+"""Commands with `--server`: the same answers as on the own database, and words that go the same way."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import text
+
+from receiver.cli import front
+from receiver.store.database import Database
+
+NOW: Final = datetime(2026, 11, 24, 3, 22, 31, 673412, UTC)
+
+Receiver = Callable[..., Awaitable[tuple[int, str, str]]]
+
+
+@pytest.fixture
+def receiver(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Receiver:
+    """The command line, which finds the test's own database where no server is named."""
+    config = tmp_path / "receiver.yaml"
+    config.write_text(f"data_dir: {tmp_path}\ndatabase: {{url: '{database_url}'}}\n", encoding="utf-8")
+    monkeypatch.setenv("RECEIVER_CONFIG", str(config))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(front, "set_up_logs", lambda: None)
+
+    def call(*words: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["receiver", *words])
+        try:
+            front.main()
+        except SystemExit as end:
+            return int(end.code or 0)
+        return 0
+
+    async def receiver(*words: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = await asyncio.to_thread(call, *words)
+        return (code, *capfd.readouterr())
+
+    return receiver
+
+
+async def test_every_reading_command_says_the_same_about_a_service_as_about_its_database(
+    receiver: Receiver, site: Any, records: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident = await records.incident()
+    alert = await records.alert(incident_id=incident, labels={"alertname": "Disk", "team": "a b&c"})
+    await records.alert(fingerprint="b" * 16, labels={"alertname": "Other"})
+    await records.event(incident_id=incident, alert_id=alert)
+    await records.decision(incident_id=incident, alert_id=alert)
+    await records.finding(incident_id=incident)
+    run = await records.run(incident_id=incident)
+    await records.entry(run_id=run, error="it would not end")
+    message = await records.message(state="dead", error="channel_not_found")
+    letter = await records.dead_letter(body=b"{")
+    await records.playbook()
+    monkeypatch.setenv("RECEIVER_TOKEN", "viewer-token")
+    ranged = "--since 2026-11-01T00:00:00Z --until 2026-12-01T00:00:00Z"
+    questions = (
+        f"alerts list {ranged} --status firing -n 1",
+        ("alerts list --label", "team=a b&c"),
+        f"alerts show {alert}",
+        "incidents list --state open",
+        f"incidents show {incident}",
+        f"remediations list --incident {incident}",
+        f"remediations show {run}",
+        f"why {alert}",
+        f"why {incident}",
+        "outbox list --state dead",
+        f"outbox show {message}",
+        "deadletter list --open",
+        f"deadletter show {letter}",
+        "playbooks list",
+        "playbooks show restart-stuck-workflow",
+        f"stats {ranged}",
+        "alerts show 202611-999",
+        "why 999",
+        "alerts list --cursor x",
+        "stats --workflow etl",
+    )
+
+    for question in questions:
+        words = question.split() if isinstance(question, str) else [*question[0].split(), question[1]]
+        for form in ([], ["-o", "json"]):
+            own = await receiver(*words, *form)
+            asked = await receiver(*words, *form, "--server", str(site.client.base_url))
+            assert asked == own, words
+
+
+async def test_what_is_wrong_with_the_server_or_the_token_is_said(
+    receiver: Receiver, site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RECEIVER_TOKEN", raising=False)
+    url = str(site.client.base_url)
+    token = tmp_path / "token"
+    token.write_text("viewer-token\n", encoding="utf-8")
+    ingest = tmp_path / "ingest"
+    ingest.write_text("ingest-token", encoding="utf-8")
+
+    code, _, missing = await receiver("alerts", "list", "--server", url)
+    assert (code, "RECEIVER_TOKEN or by --token-file" in missing) == (1, True)
+    code, _, forbidden = await receiver("alerts", "list", "--server", url, "--token-file", str(ingest))
+    assert (code, "no role that may do this" in forbidden) == (1, True)
+    code, _, wrong = await receiver("alerts", "list", "--server", "receiver.example.org")
+    assert (code, "write one such as https://" in wrong) == (2, True)
+    code, _, unread = await receiver("alerts", "list", "--server", url, "--token-file", str(tmp_path / "none"))
+    assert (code, "cannot be read" in unread) == (2, True)
+    code, _, away = await receiver("alerts", "list", "--server", "http://127.0.0.1:9", "--token-file", str(token))
+    assert (code, "does not answer" in away) == (1, True)
+    code, _, other = await receiver("alerts", "list", "--server", f"{url}/elsewhere", "--token-file", str(token))
+    assert (code, "another version" in other) == (1, True)
+    assert (await receiver("alerts", "list", "--server", url, "--token-file", str(token)))[0] == 0
+
+
+async def test_a_word_given_to_a_service_is_written_there_in_the_name_of_its_token_and_waited_for(
+    receiver: Receiver, site: Any, records: Any, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await records.run(state="waiting", wake_at=NOW + timedelta(days=1))
+    monkeypatch.setenv("RECEIVER_TOKEN", "operator-token")
+    url = str(site.client.base_url)
+
+    async def end() -> None:
+        while run not in site.woken:  # noqa: ASYNC110 - the service's worker would be told by the queue
+            await asyncio.sleep(0.05)
+        async with database.transaction() as tx:
+            await tx.execute(text("update runs set state = 'finished', outcome = 'rejected', reason = 'as asked'"))
+
+    (code, said, _), _ = await asyncio.gather(
+        receiver("remediations", "reject", str(run), "--note", "not now", "--server", url), end()
+    )
+    late = await receiver("remediations", "cancel", str(run), "--server", url)
+    absent = await receiver("remediations", "cancel", "999", "--server", url)
+
+    assert (code, f"remediation {run} ended: rejected. as asked" in said) == (0, True)
+    async with database.transaction() as tx:
+        asked = (await tx.execute(text("select kind, run_id, detail, asked_by from requests"))).one()
+    assert tuple(asked) == ("reject", run, {"note": "not now"}, "operators")
+    assert (late[0], "has already ended: rejected" in late[2]) == (1, True)
+    assert (absent[0], "there is no remediation 999" in absent[2]) == (1, True)
