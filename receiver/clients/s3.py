@@ -8,13 +8,14 @@ store checks before it takes the object, and is checked again when it comes back
 import asyncio
 import base64
 import hashlib
+import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -30,8 +31,10 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from receiver.model.errors import S3Damaged, S3Error, S3Exists, S3Forbidden, S3Missing, S3Unreachable
+from receiver.model.errors import S3Damaged, S3Error, S3Exists, S3Forbidden, S3Frozen, S3Missing, S3Unreachable
 from receiver.settings import Hidden
+
+T = TypeVar("T")
 
 LARGEST: Final = 5 * 1024**3
 """Bytes of an object that is put in one piece; https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html."""
@@ -57,6 +60,7 @@ _FORBIDDEN: Final = frozenset(
     }
 )
 _EXISTS: Final = frozenset({"412", "PreconditionFailed"})
+_FROZEN: Final = "InvalidObjectState"
 _DAMAGED: Final = frozenset({"BadDigest", "IncompleteBody", "InvalidDigest", "XAmzContentSHA256Mismatch"})
 _LATER: Final = frozenset(
     {"409", "ConditionalRequestConflict", "OperationAborted", "RequestTimeout", "SlowDown", "Throttling"}
@@ -202,6 +206,23 @@ class S3:
         """
         return await asyncio.to_thread(self._list, prefix)
 
+    async def ask(self, asked: str, key: str, question: Callable[[Any], T]) -> T:
+        """Let a neighbour in this room ask what this class has no verb for.
+
+        Args:
+            asked: What cannot be done where it fails, to go on with "cannot": such as `be written`.
+            key: Of which object.
+            question: Is given boto3's client, in a thread.
+
+        Raises:
+            S3Error: It failed.
+        """
+        return await asyncio.to_thread(self._ask, asked, key, question)
+
+    def _ask(self, asked: str, key: str, question: Callable[[Any], T]) -> T:
+        with self._translated(asked, key):
+            return question(self._client)
+
     def _check(self) -> None:
         with self._translated("be looked at"):
             self._client.head_bucket(Bucket=self.bucket)
@@ -267,7 +288,7 @@ class S3:
         try:
             yield
         except ClientError as error:
-            raise _of_answer(error, f"{what} cannot {asked}") from error
+            raise _of_answer(error, f"{what} cannot {asked}", thaw=_thawing(self.bucket, key)) from error
         except (NoCredentialsError, PartialCredentialsError) as error:
             raise S3Forbidden(
                 f"{what} cannot {asked}: boto3 finds no credentials; give them by environment, profile or role"
@@ -282,7 +303,7 @@ class S3:
             raise S3Error(f"{what} cannot {asked}: {error.strerror or error} ({error.filename})") from error
 
 
-def _of_answer(error: ClientError, sentence: str) -> S3Error:
+def _of_answer(error: ClientError, sentence: str, *, thaw: str) -> S3Error:
     """Make the error for what the store answered."""
     answer: Any = error.response
     code = str(answer.get("Error", {}).get("Code", ""))
@@ -295,8 +316,23 @@ def _of_answer(error: ClientError, sentence: str) -> S3Error:
         return S3Exists(said)
     if code in _DAMAGED:
         return S3Damaged(said)
+    if code == _FROZEN:
+        return S3Frozen(f"{said}; {thaw}")
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return S3Error(said, retryable=code in _LATER or status >= _SERVER_FAILED)
+
+
+def _thawing(bucket: str, key: str) -> str:
+    """Say how an object is brought back from an archive class, and how long that takes.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects-retrieval-options.html
+    """
+    wish = "'Days=7,GlacierJobParameters={Tier=Standard}'"
+    command = f"aws s3api restore-object --bucket {shlex.quote(bucket)} --key {shlex.quote(key)}"
+    return (
+        f"bring it back for a week with `{command} --restore-request {wish}`, "
+        "wait 3 to 5 hours (12 where its class is DEEP_ARCHIVE), then ask again"
+    )
 
 
 def _sha256(source: Path | bytes) -> str:

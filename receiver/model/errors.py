@@ -271,6 +271,14 @@ class S3Damaged(S3Error):
         super().__init__(message, retryable=True)
 
 
+class S3Frozen(S3Error):
+    """The object lies in an archive class such as GLACIER, and has to be brought back before it can be read."""
+
+
+class ArchiveAbsent(ReceiverError):
+    """No archive of that number, or of that workflow, is in the index."""
+
+
 class HistoryAway(ReceiverError):
     """Old history that was asked for lies on S3, and cannot be read now. What Postgres holds is not concerned."""
 

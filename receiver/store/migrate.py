@@ -17,6 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, NullPool, create_engine, text
 from sqlalchemy.sql.schema import SchemaItem
 
+import receiver.store.archive_tables
 import receiver.store.evidence_tables
 import receiver.store.guard_tables
 import receiver.store.peer_tables
