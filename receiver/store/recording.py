@@ -224,11 +224,13 @@ class Recording:
         self, first: Sequence[FirstTelling], later: Sequence[LaterTelling], changed: Sequence[Count]
     ) -> int:
         """Write everything down; returns how many occurrences were new."""
+        if later:
+            # Apart: an update makes itself ready for every month there is, which costs more than all the rest.
+            await self._do("later_tellings", rows=document(later))
         stories = [changed_story(story, story.changed_at) for story in changed if story.changed_at]
         return await self._do(
             "write_down",
             first=document(first),
-            later=document(later),
             stories=document(stories),
             events=document(self._lines(changed)),
         )

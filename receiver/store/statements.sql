@@ -53,6 +53,19 @@ join json_to_recordset(%(rows)s::json) as k (fingerprint text, starts_at timesta
 order by a.fingerprint, a.starts_at
 for update of a
 
+-- later_tellings: write down what is now known of occurrences that were known, and which incident each belongs to.
+update alerts a
+set
+  status = o.status, inferred = o.inferred, ends_at = o.ends_at, annotations = o.annotations,
+  first_seen_at = o.first_seen_at, last_seen_at = o.last_seen_at, resolved_seen_at = o.resolved_seen_at,
+  deliveries = o.deliveries, firings = o.firings, incident_id = o.incident_id
+from json_to_recordset(%(rows)s::json) as o (
+  fingerprint text, starts_at timestamptz, status text, inferred boolean, ends_at timestamptz, annotations jsonb,
+  first_seen_at timestamptz, last_seen_at timestamptz, resolved_seen_at timestamptz, deliveries bigint,
+  firings bigint, incident_id bigint
+)
+where a.fingerprint = o.fingerprint and a.starts_at = o.starts_at
+
 -- lock_incidents: lock stories in one order: by number, by key, or by the key of one that was merged into it.
 select i.id, i.key, i.state, i.severity, i.firing, i.quiet_since, i.flaps, i.asked
 from incidents i
@@ -99,19 +112,7 @@ from json_to_recordset(%(rows)s::json) as q (
 on conflict do nothing
 
 -- write_down: write what a recording comes to; occurrences that are known though taken for new are left, not counted.
-with known as (
-  update alerts a
-  set
-    status = o.status, inferred = o.inferred, ends_at = o.ends_at, annotations = o.annotations,
-    first_seen_at = o.first_seen_at, last_seen_at = o.last_seen_at, resolved_seen_at = o.resolved_seen_at,
-    deliveries = o.deliveries, firings = o.firings, incident_id = o.incident_id
-  from json_to_recordset(%(later)s::json) as o (
-    fingerprint text, starts_at timestamptz, status text, inferred boolean, ends_at timestamptz, annotations jsonb,
-    first_seen_at timestamptz, last_seen_at timestamptz, resolved_seen_at timestamptz, deliveries bigint,
-    firings bigint, incident_id bigint
-  )
-  where a.fingerprint = o.fingerprint and a.starts_at = o.starts_at
-), stories as (
+with stories as (
   update incidents i
   set
     severity = c.severity, firing = c.firing, quiet_since = c.quiet_since, flaps = c.flaps, asked = true,
