@@ -179,7 +179,9 @@ async def _s3(settings: Settings) -> Finding:
         await s3.check()
     finally:
         await s3.close()
-    return Finding(mark="ok", thing="s3", text=f"bucket {s3.bucket}, history below {settings.archive.history_prefix}/")
+    wanted = settings.archive
+    text = f"bucket {s3.bucket}, history below {wanted.history_prefix}/, workflows below {wanted.prefix}/"
+    return Finding(mark="ok", thing="s3", text=text)
 
 
 async def _alertmanager(settings: Settings) -> Finding:

@@ -18,7 +18,7 @@ from litestar.types import ASGIApp
 from msgspec.structs import replace
 
 from receiver.cli.entrance import Entrance, open_entrance
-from receiver.cli.s3 import open_cold, open_s3
+from receiver.cli.s3 import make_bucket, open_cold, open_s3
 from receiver.cli.waking import waking
 from receiver.cli.watch import keep_watch, look_at_peers
 from receiver.cli.wiring import database_url, open_database, open_rooms
@@ -70,7 +70,7 @@ async def work(settings: Settings) -> None:
         url = await stack.enter_async_context(database_url(settings))
         database = await stack.enter_async_context(open_database(settings, url))
         s3 = await stack.enter_async_context(open_s3(settings))
-        rooms = await stack.enter_async_context(open_rooms(settings, database, vault=s3))
+        rooms = await stack.enter_async_context(open_rooms(settings, database, vault=s3, bucket=make_bucket(s3)))
         labour, reloading = Labour(rooms), _reloading(settings, rooms)
         await stack.enter_async_context(
             _background("worker", _behind_the_door(settings, url, rooms, labour, reloading))
@@ -99,7 +99,8 @@ async def running(settings: Settings, *, say: Callable[[str], None] = say_on_con
         url = await stack.enter_async_context(database_url(settings))
         database = await stack.enter_async_context(open_database(settings, url))
         s3 = await stack.enter_async_context(open_s3(settings))
-        rooms = await stack.enter_async_context(open_rooms(settings, database, say=say, vault=s3))
+        opening = open_rooms(settings, database, say=say, vault=s3, bucket=make_bucket(s3))
+        rooms = await stack.enter_async_context(opening)
         labour, reloading = Labour(rooms), _reloading(settings, rooms)
         entrance = await stack.enter_async_context(open_entrance(settings, rooms))
         labour.give_way(entrance.crowded)

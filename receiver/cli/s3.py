@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from receiver.clients.archive import ArchiveBucket
 from receiver.clients.cold import ColdHistory
 from receiver.clients.s3 import S3
 from receiver.settings import Settings
@@ -19,6 +20,11 @@ def make_s3(settings: Settings) -> S3 | None:
     if wanted.bucket is None:
         return None
     return S3(bucket=wanted.bucket, region=wanted.region, endpoint_url=wanted.endpoint_url)
+
+
+def make_bucket(s3: S3 | None) -> ArchiveBucket | None:
+    """Give the same bucket as the archive uses it; None where there is none."""
+    return None if s3 is None else ArchiveBucket(s3)
 
 
 @asynccontextmanager

@@ -15,8 +15,9 @@ from receiver.clients.pagerduty import PagerDutyClient
 from receiver.clients.slack import SlackClient
 from receiver.enrich.mask import Mask
 from receiver.model.errors import SettingsError
+from receiver.pipeline.archiving import Archivist, Bucket
 from receiver.pipeline.reloading import Playbooks
-from receiver.pipeline.rooms import Rooms, say_on_console
+from receiver.pipeline.rooms import Rooms, say_on_console, utc_now
 from receiver.remediate.loader import load_all
 from receiver.settings import Settings
 from receiver.store.database import Database
@@ -65,6 +66,7 @@ async def open_rooms(
     *,
     say: Callable[[str], None] = say_on_console,
     vault: Vault | None = None,
+    bucket: Bucket | None = None,
 ) -> AsyncIterator[Rooms]:
     """Open all clients that are configured, load the playbooks, and join the queue.
 
@@ -73,6 +75,7 @@ async def open_rooms(
         database: The open database.
         say: Says what a place that is not configured would have been told.
         vault: The bucket for evidence, opened by whoever has it; None where none is configured.
+        bucket: The same bucket for archives.
 
     Raises:
         SettingsError: A client's settings cannot be used.
@@ -112,6 +115,7 @@ async def open_rooms(
             alertmanagers=alertmanagers,
             vault=vault,
             evidence_prefix=settings.archive.evidence_prefix,
+            archivist=make_archivist(settings, database, bucket, cluster, argo) if bucket and cluster else None,
             argo_url=settings.argo.ui_url,
             public_url=settings.server.public_url,
             mask=Mask(settings.mask),
@@ -148,6 +152,14 @@ def connect_argo(settings: Settings, cluster: Cluster | None) -> ArgoServer | No
     token = wanted.secret
     token.reveal()
     return ArgoServer(wanted.server_url, token.reveal, cluster=cluster, timeout=wanted.timeout, ca_file=wanted.ca_file)
+
+
+def make_archivist(
+    settings: Settings, database: Database, bucket: Bucket, cluster: Cluster | None, argo: ArgoServer | None
+) -> Archivist:
+    """Give whoever keeps finished workflows; without a cluster it finds, reads and verifies, but keeps none."""
+    prefix = settings.archive.prefix.strip("/")
+    return Archivist(database, bucket, cluster=cluster, argo=argo, prefix=prefix, now=utc_now)
 
 
 def make_errands(settings: Settings) -> Errands | None:

@@ -1,23 +1,68 @@
 """Hand an action what it may work with: to look whether its effect is there already, and to take it."""
 
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
-from receiver.model.errors import ActionError, ClusterError, DocumentError
+from receiver.clients.argo import ArgoServer
+from receiver.model.archive import Archived
+from receiver.model.errors import ActionError, ClusterError, DocumentError, S3Error
 from receiver.model.remediation import Run
+from receiver.model.workflow import Workflow
+from receiver.pipeline.archiving import Archivist
 from receiver.pipeline.rooms import Rooms
 from receiver.remediate.actions import Means, Performed, Turn, effect
 from receiver.remediate.facts import Facts, verb_at
 from receiver.remediate.language import parse_step
 
 
+@dataclass(frozen=True, slots=True)
+class _Keeper:
+    """Our own archive, with the errors that actions know."""
+
+    archivist: Archivist
+
+    async def keep(self, workflow: Workflow, *, by: str) -> Archived:
+        with _told():
+            return await self.archivist.keep(workflow, by=by)
+
+    async def kept(self, workflow: Workflow) -> Archived | None:
+        with _told():
+            return await self.archivist.kept(workflow)
+
+
+@dataclass(frozen=True, slots=True)
+class _Archives:
+    """Every archive that can vouch for a workflow: ours first, then Argo's."""
+
+    keeper: _Keeper | None
+    argo: ArgoServer | None
+
+    async def holds(self, workflow: Workflow) -> str:
+        found = await self.keeper.kept(workflow) if self.keeper is not None else None
+        if found is not None:
+            return found.place
+        return await self.argo.holds(workflow) if self.argo is not None else ""
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except S3Error as error:
+        raise ActionError(f"{error}.", retryable=error.retryable) from error
+
+
 def means_of(rooms: Rooms) -> Means:
     """Give what is configured here."""
+    keeper = _Keeper(rooms.archivist) if rooms.archivist is not None else None
     return Means(
         cluster=rooms.cluster,
         argo=rooms.argo,
         alertmanagers=rooms.alertmanagers,
         errands=rooms.errands,
-        archive=rooms.argo,
+        archive=_Archives(keeper, rooms.argo) if keeper or rooms.argo else None,
+        keeper=keeper,
     )
 
 

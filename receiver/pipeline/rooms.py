@@ -13,6 +13,7 @@ from receiver.clients.kubernetes import Cluster
 from receiver.clients.pagerduty import PagerDutyClient
 from receiver.clients.slack import SlackClient
 from receiver.enrich.mask import Mask
+from receiver.pipeline.archiving import Archivist
 from receiver.remediate.language import Playbook
 from receiver.settings import Kubernetes, Route
 from receiver.store.database import Database
@@ -46,6 +47,7 @@ class Rooms:
         alertmanagers: Each peer that may be asked; none where none is configured.
         vault: The bucket for evidence; None where none is configured, and evidence lies in Postgres.
         evidence_prefix: Begin of the keys of evidence.
+        archivist: Keeps finished workflows on S3; None where no bucket is configured, or no cluster.
         linger: How long an incident without firing alerts stays open.
         public_url: How people reach this service, for links; None where it is not said.
     """
@@ -65,6 +67,7 @@ class Rooms:
     alertmanagers: Sequence[AlertmanagerClient] = ()
     vault: Vault | None = None
     evidence_prefix: str = "evidence"
+    archivist: Archivist | None = None
     argo_url: str | None = None
     public_url: str | None = None
     mask: Mask = field(default_factory=Mask)

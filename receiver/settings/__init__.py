@@ -185,11 +185,13 @@ class Archive(Part, frozen=True):
     """The S3 bucket for what leaves Postgres. Credentials come by boto3's own chain: environment, profile, pod."""
 
     bucket: str | None = None
-    """Without one, nothing is exported, and history and evidence stay in Postgres."""
+    """Without one, nothing is archived or exported, and history and evidence stay in Postgres."""
     region: str | None = None
     """Null means what boto3 finds in its own configuration."""
     endpoint_url: str | None = None
     """Of a store that is not Amazon's."""
+    prefix: str = "workflow-archives"
+    """Begin of the keys of archived workflows, without a slash at its end."""
     history_prefix: str = "history"
     """Begin of the keys of exported history."""
     evidence_prefix: str = "evidence"

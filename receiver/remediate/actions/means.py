@@ -9,6 +9,7 @@ from receiver.clients.alertmanager import AlertmanagerClient
 from receiver.clients.argo import ArgoServer
 from receiver.clients.errand import Errands
 from receiver.clients.kubernetes import Cluster
+from receiver.model.archive import Archived
 from receiver.model.errors import ActionError
 from receiver.model.workflow import Workflow
 
@@ -21,6 +22,7 @@ class Need(Enum):
     ALERTMANAGER = "Alertmanager"
     HTTP = "a host that playbooks may ask"
     ARCHIVE = "an archive of finished workflows"
+    BUCKET = "a bucket for archives"
 
 
 _ADVICE: Final = {
@@ -28,19 +30,44 @@ _ADVICE: Final = {
     Need.ARGO_SERVER: "set argo.server_url and argo.token_file",
     Need.ALERTMANAGER: "set alertmanager.url",
     Need.HTTP: "name it in http_action.allow",
-    Need.ARCHIVE: "set argo.server_url, whose archive is asked",
+    Need.ARCHIVE: "set archive.bucket, or argo.server_url, whose archive is asked then",
+    Need.BUCKET: "set archive.bucket",
 }
 
 
 class Archive(Protocol):
-    """Where finished workflows are kept whole."""
+    """Every place where finished workflows are kept whole: our own, and Argo's."""
 
     async def holds(self, workflow: Workflow) -> str:
         """Read a workflow back and compare it; say where it lies, or give an empty text where it is not, or differs.
 
         Raises:
-            ClusterError: Argo's archive could not be read.
-            ActionError: Another one could not.
+            ClusterError: Argo's archive, or the workflow itself, could not be read.
+            ActionError: Our own archive could not.
+        """
+
+
+class Keeper(Protocol):
+    """Our own archive of finished workflows."""
+
+    async def keep(self, workflow: Workflow, *, by: str) -> Archived:
+        """Archive a workflow in exactly the state in which it was read; one that is archived already is found.
+
+        Args:
+            workflow: Which, in which state.
+            by: Who asks, for the index.
+
+        Raises:
+            ClusterError: It has changed since, is not finished, or could not be read whole.
+            ActionError: The bucket did not take it.
+        """
+
+    async def kept(self, workflow: Workflow) -> Archived | None:
+        """Find the archive of exactly this state, having read it back; None where there is none that is whole.
+
+        Raises:
+            ClusterError: The workflow could not be read whole.
+            ActionError: The bucket could not be read.
         """
 
 
@@ -54,6 +81,7 @@ class Means:
         alertmanagers: Every peer that may be asked, in the order of the settings.
         errands: HTTP requests to the hosts of `http_action.allow`.
         archive: Where finished workflows are kept.
+        keeper: Where they can be put by us.
     """
 
     cluster: Cluster | None = None
@@ -61,6 +89,7 @@ class Means:
     alertmanagers: Sequence[AlertmanagerClient] = ()
     errands: Errands | None = None
     archive: Archive | None = None
+    keeper: Keeper | None = None
 
     def has(self, need: Need) -> bool:
         """Answer whether it is configured."""
@@ -70,6 +99,7 @@ class Means:
             Need.ALERTMANAGER: self.alertmanagers or None,
             Need.HTTP: self.errands,
             Need.ARCHIVE: self.archive,
+            Need.BUCKET: self.keeper,
         }
         return found[need] is not None
 
@@ -92,6 +122,16 @@ class Means:
         if self.argo is None:
             raise ActionError(f"{absent(Need.ARGO_SERVER)}.")
         return self.argo
+
+    def the_keeper(self) -> Keeper:
+        """Give our own archive.
+
+        Raises:
+            ActionError: None is configured.
+        """
+        if self.keeper is None:
+            raise ActionError(f"{absent(Need.BUCKET)}.")
+        return self.keeper
 
 
 def absent(need: Need) -> str:

@@ -26,6 +26,7 @@ from receiver.remediate.actions.notify import Notify
 from receiver.remediate.actions.pod_delete import PodDelete
 from receiver.remediate.actions.verify import CheckHelped
 from receiver.remediate.actions.wait import AwaitCondition
+from receiver.remediate.actions.workflow_archive import WorkflowArchive
 from receiver.remediate.actions.workflow_delete import WorkflowDelete
 from receiver.remediate.actions.workflow_restart import WorkflowRestart
 from receiver.remediate.actions.workflow_resubmit import WorkflowResubmit
@@ -49,6 +50,7 @@ SHIPPED: Final[tuple[Action[Any], ...]] = (
     WorkflowResubmit(),
     WorkflowResubmitMemoized(),
     WorkflowRetry(),
+    WorkflowArchive(),
     WorkflowDelete(),
     WorkflowRun(),
     PodDelete(),

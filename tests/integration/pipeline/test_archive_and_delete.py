@@ -1,0 +1,175 @@
+"""A finished workflow is archived, and deleted only then: by a playbook, through deaths and other people's changes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+
+from receiver.clients.archive import Label
+from receiver.model.archive import canonical, unpacked
+from receiver.model.document import Document
+from receiver.model.errors import S3Error, S3Exists, S3Missing, S3Unreachable
+from receiver.pipeline.archiving import Archivist
+from receiver.remediate.language import load
+from receiver.sandbox.kubernetes import WORKFLOW as KIND, Json
+from receiver.sandbox.scenario import workflow
+
+from .conftest import NAMESPACE, WORKFLOW, House
+
+PLAYBOOK = """
+name: archive-finished-workflow
+mode: live
+summary: Archive what has ended, then delete it
+on: {matchers: ['alertname="WorkflowStuckDetection"']}
+confirm: workflow.finished
+steps:
+  - workflow.archive: {}
+  - workflow.delete: {}
+hold_notifications: 20m
+"""
+
+
+@dataclass
+class Bucket:
+    """A bucket in memory that can be away, or lose an answer."""
+
+    bucket: str = "kept"
+    objects: dict[str, bytes] = field(default_factory=dict)
+    puts: int = 0
+    away: bool = False
+    lost_answers: int = 0
+
+    async def put(self, key: str, body: bytes, *, metadata: Mapping[str, str]) -> None:
+        del metadata
+        if self.away:
+            raise S3Unreachable("the store does not answer")
+        self.puts += 1
+        if key in self.objects:
+            raise S3Exists(key)
+        self.objects[key] = body
+        if self.lost_answers:
+            self.lost_answers -= 1
+            raise S3Unreachable("the answer was lost")
+
+    async def get(self, key: str) -> bytes:
+        if self.away:
+            raise S3Unreachable("the store does not answer")
+        if key not in self.objects:
+            raise S3Missing(key)
+        return self.objects[key]
+
+    async def head(self, key: str) -> Label | None:
+        raise S3Error(f"nothing lies in an archive class here: {key}")
+
+
+@pytest.fixture
+def bucket(house: House) -> Bucket:
+    """The bucket of a house whose playbook archives and deletes, and in which one workflow has ended."""
+    made = Bucket()
+    archivist = Archivist(
+        house.rooms.database, made, cluster=house.rooms.cluster, prefix="workflow-archives", now=house.clock
+    )
+    playbook = load(Document(PLAYBOOK, file="test.yaml"))
+    house.rooms = replace(house.rooms, playbooks=(playbook,), archivist=archivist)
+    house.cluster.adopt(workflow(NAMESPACE, WORKFLOW, course="succeed"))
+    for _ in range(20):
+        house.argo.advance()
+        house.clock.pass_by(timedelta(seconds=5))
+    return made
+
+
+def is_there(house: House) -> bool:
+    return any(one["metadata"]["name"] == WORKFLOW for one in house.cluster.storage.every(KIND, NAMESPACE))
+
+
+def change(house: House) -> None:
+    def labelled(found: Json) -> Json:
+        metadata = found["metadata"]
+        return found | {"metadata": metadata | {"labels": metadata["labels"] | {"seen": "true"}}}
+
+    house.cluster.registry.patch(KIND, NAMESPACE, WORKFLOW, labelled)
+
+
+async def test_a_workflow_is_archived_whole_and_then_deleted(house: House, bucket: Bucket) -> None:
+    raw = house.cluster.registry.read(KIND, NAMESPACE, WORKFLOW)
+
+    await house.fire()
+    await house.live(timedelta(minutes=2))
+
+    [body] = bucket.objects.values()
+    [(key, by)] = await house.rows("select key, archived_by from archives")
+    assert unpacked(body) == canonical(raw)
+    assert not is_there(house)
+    assert await house.rows("select outcome from runs") == [("succeeded",)]
+    assert by == "remediation 1 (archive-finished-workflow)"
+    results = await house.rows("select action, result->>'place' from journal order by cursor")
+    assert results == [("workflow.archive", f"s3://kept/{key}"), ("workflow.delete", None)]
+
+
+async def test_while_the_bucket_is_away_nothing_is_deleted_and_then_all_is_done(house: House, bucket: Bucket) -> None:
+    bucket.away = True
+
+    await house.fire()
+    await house.live(timedelta(seconds=20))
+    waiting = (is_there(house), await house.rows("select state from runs"), await house.rows("select 1 from archives"))
+    bucket.away = False
+    await house.live(timedelta(minutes=2))
+
+    assert waiting == (True, [("waiting",)], [])
+    assert not is_there(house)
+    assert len(bucket.objects) == 1
+    assert await house.rows("select outcome from runs") == [("succeeded",)]
+
+
+async def test_where_the_bucket_stays_away_the_run_fails_with_that_reason_and_nothing_is_deleted(
+    house: House, bucket: Bucket
+) -> None:
+    bucket.away = True
+
+    await house.fire()
+    await house.live(timedelta(minutes=3))
+
+    [(outcome, reason)] = await house.rows("select outcome, reason from runs")
+    assert outcome == "failed"
+    assert "workflow.archive was tried 5 times in vain; last: the store does not answer" in reason
+    assert is_there(house)
+    assert house.effects() == []
+
+
+async def test_an_upload_whose_answer_was_lost_is_found_again_and_not_repeated(house: House, bucket: Bucket) -> None:
+    bucket.lost_answers = 1
+
+    await house.fire()
+    await house.live(timedelta(minutes=2))
+
+    assert (bucket.puts, len(bucket.objects)) == (2, 1), "the second attempt found the object of the first"
+    assert len(await house.rows("select 1 from archives")) == 1
+    assert not is_there(house)
+
+
+async def test_a_workflow_that_changed_after_it_was_archived_is_left_alone(house: House, bucket: Bucket) -> None:
+    await house.fire()
+    while not await house.rows("select 1 from archives"):
+        for job in await house.take_jobs():
+            await house.do(*job)
+    change(house)
+    await house.live(timedelta(minutes=2))
+
+    [(outcome, reason)] = await house.rows("select outcome, reason from runs")
+    assert is_there(house)
+    assert len(bucket.objects) == 1
+    assert outcome == "skipped"
+    assert "no archive was seen to hold it" in reason
+
+
+async def test_without_a_bucket_the_playbook_does_not_begin(house: House, bucket: Bucket) -> None:
+    house.rooms = replace(house.rooms, archivist=None)
+
+    await house.fire()
+    await house.live(timedelta(minutes=1))
+
+    [(reason,)] = await house.rows("select reason from decisions")
+    assert "workflow.archive cannot work, since a bucket for archives is not configured: set archive.bucket" in reason
+    assert is_there(house)
+    assert bucket.objects == {}
