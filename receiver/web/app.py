@@ -15,7 +15,18 @@ from receiver.store.evidence import Bundles
 from receiver.store.history.tiers import Cold, TieredAlerts
 from receiver.web import front, headers, problems
 from receiver.web.access import OPEN, guard
-from receiver.web.api import alerts, deadletters, decisions, incidents, messages, playbooks, remediations, stats, stream
+from receiver.web.api import (
+    alerts,
+    deadletters,
+    decisions,
+    incidents,
+    messages,
+    playbooks,
+    remediations,
+    requests,
+    stats,
+    stream,
+)
 from receiver.web.api.asking import Wake
 from receiver.web.description import WEBHOOK_PATH, describe, schema
 from receiver.web.feed import Feed
@@ -94,7 +105,7 @@ def make_app(
 
 
 def _api() -> Router:
-    rooms = (alerts, incidents, playbooks, remediations, decisions, messages, deadletters, stats, stream)
+    rooms = (alerts, incidents, playbooks, remediations, decisions, messages, deadletters, requests, stats, stream)
     return Router("/api/v1", route_handlers=[room.ROUTER for room in rooms])
 
 

@@ -14,6 +14,7 @@ from receiver.store.history import playbooks
 from receiver.store.history.playbooks import Loaded
 from receiver.web.access import needs
 from receiver.web.api.breakers import StandingShape, close_breaker, standing_shape
+from receiver.web.api.playbook_requests import HANDLERS
 from receiver.web.problems import not_found
 from receiver.webhook.access import Role
 
@@ -87,7 +88,7 @@ def _absent(name: str) -> Exception:
 
 ROUTER = Router(
     "/playbooks",
-    route_handlers=[list_playbooks, get_playbook, close_breaker],
+    route_handlers=[list_playbooks, get_playbook, close_breaker, *HANDLERS],
     opt=needs(Role.VIEWER),
     tags=["playbooks"],
 )
