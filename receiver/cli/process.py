@@ -220,7 +220,7 @@ def _behind_the_door(
             if reloading is not None:
                 group.create_task(labour.keep_going("playbooks", reloading.keep))
             group.create_task(keep_calendar(rooms.database, rooms.now))
-            group.create_task(keep_retention(rooms.database, settings.retention.webhooks, rooms.now))
+            group.create_task(keep_retention(rooms.database, settings.retention, rooms.now))
             group.create_task(labour.keep_going("watch", lambda: keep_watch(settings, rooms)))
             group.create_task(keep_counted(rooms.database, rooms.now))
 

@@ -204,7 +204,10 @@ class Retention(Part, frozen=True):
     webhooks: Duration = Duration(days=7)
     """Raw deliveries: long enough to look into what was misunderstood last week. At least a day."""
     history: Duration = Duration(days=400)
-    """Alerts and timelines: a year can be compared with the one before. Then they go, once on S3. At least a day."""
+    """Alerts and timelines: a year can be compared with the one before. Then they go, once on S3. At least a day.
+
+    What was found, decided, done and told about an incident goes after them.
+    """
     discard: bool = False
     """Whether history goes by age alone, without any export."""
 

@@ -1,4 +1,4 @@
-"""Drops what goes by age alone: raw deliveries, and tombstones that nobody will ask for."""
+"""Drops what goes by itself: raw deliveries, tombstones that nobody will ask for, details of stories that have gone."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +8,8 @@ from typing import Final
 import structlog
 
 from receiver.model.errors import StoreError
-from receiver.store import pruning, tombstones
+from receiver.settings import Retention
+from receiver.store import details, pruning, tombstones
 from receiver.store.database import Database
 
 log = structlog.get_logger()
@@ -17,22 +18,23 @@ _EVERY: Final = timedelta(hours=6)
 _AGAIN: Final = timedelta(minutes=5)
 
 
-async def keep_retention(database: Database, webhooks: timedelta, now: Callable[[], datetime]) -> None:
-    """Drop old raw deliveries several times a day, until cancelled; what fails is tried again soon.
+async def keep_retention(database: Database, keep: Retention, now: Callable[[], datetime]) -> None:
+    """Drop what is old several times a day, until cancelled; what fails is tried again soon.
 
     Args:
-        database: Where they are.
-        webhooks: How long they stay, counted from the end of their day.
+        database: Where it is.
+        keep: How long each class of things stays.
         now: The clock.
     """
     while True:
         pause = _EVERY
         try:
-            await drop_deliveries(database, now() - webhooks)
+            await drop_deliveries(database, now() - keep.webhooks)
             async with database.transaction() as tx:
                 await tombstones.forget(tx, now())
+            await drop_stories(database, now() - keep.history)
         except StoreError as error:
-            log.warning("retention", action="deliveries_not_dropped", error=str(error))
+            log.warning("retention", action="not_all_dropped", error=str(error))
             pause = _AGAIN
         await asyncio.sleep(pause.total_seconds())
 
@@ -52,6 +54,25 @@ async def drop_deliveries(database: Database, horizon: datetime) -> None:
         log.info("retention", action="deliveries_dropped", day=f"{day:%Y-%m-%d}")
     while await _delete_stray(database, horizon):
         pass
+
+
+async def drop_stories(database: Database, horizon: datetime) -> None:
+    """Drop what was found, decided, done and told about incidents that were over by a time and left no history here.
+
+    Raises:
+        StoreError: The database cannot be used; what was dropped before is gone.
+    """
+    dropped = 0
+    while True:
+        async with database.transaction() as tx:
+            some = await details.drop_details(tx, horizon)
+        dropped += some
+        if not some:
+            break
+    async with database.transaction() as tx:
+        await details.forget_lineages(tx, horizon)
+    if dropped:
+        log.info("retention", action="details_dropped", incidents=dropped)
 
 
 async def _delete_stray(database: Database, horizon: datetime) -> bool:

@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import insert, select, text
 
 from receiver.model.errors import StoreCrowded
-from receiver.store.tables import DeliveryRow, TombstoneRow
-from receiver.upkeep.retention import drop_deliveries, keep_retention
+from receiver.settings import Retention
+from receiver.store.evidence_tables import EvidenceRow
+from receiver.store.tables import DeliveryRow, LineageRow, TombstoneRow
+from receiver.upkeep.retention import drop_deliveries, drop_stories, keep_retention
 
 DAY = timedelta(days=1)
 JULY = datetime(2026, 7, 1, tzinfo=UTC)
@@ -69,7 +71,7 @@ async def test_the_loop_drops_deliveries_and_old_tombstones(shelf: Any) -> None:
         old = {"fingerprint": "a", "starts_at": JULY, "pruned_at": JULY}
         await tx.execute(insert(TombstoneRow).values(**old))
 
-    loop = asyncio.create_task(keep_retention(shelf.database, timedelta(days=7), lambda: shelf.now))
+    loop = asyncio.create_task(keep_retention(shelf.database, Retention(), lambda: shelf.now))
     async with asyncio.timeout(60):
         while await days(shelf) or await shelf.tombstones():  # noqa: ASYNC110 - the loop tells nobody
             await asyncio.sleep(0.02)
@@ -77,3 +79,58 @@ async def test_the_loop_drops_deliveries_and_old_tombstones(shelf: Any) -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await loop
+
+
+async def story(shelf: Any, title: str, **given: Any) -> int:
+    """An incident that was over in June, with everything that there may be about one."""
+    june = {"state": "closed", "opened_at": JULY - 20 * DAY, "closed_at": JULY - 20 * DAY}
+    incident = int(await shelf.records.incident(key=title, title=title, **(june | given)))
+    run = await shelf.records.run(
+        incident_id=incident, state="finished", outcome="succeeded", finished_at=JULY, lineage=title
+    )
+    await shelf.records.entry(run_id=run)
+    await shelf.records.finding(incident_id=incident)
+    await shelf.records.decision(incident_id=incident, alert_id=title)
+    await shelf.records.message(incident_id=incident, key=title, state="sent")
+    seen = {"uid": title, "namespace": "", "name": title, "created_at": JULY, "lineage": title}
+    await shelf.records.insert(LineageRow, seen | {"seen_at": JULY - 20 * DAY})
+    return incident
+
+
+async def left(shelf: Any) -> dict[str, set[str]]:
+    """The titles of incidents of which each table has something."""
+    asked = {
+        "runs": "select title from runs join incidents i on i.id = incident_id",
+        "journal": "select title from journal join runs r on r.id = run_id join incidents i on i.id = incident_id",
+        "findings": "select title from findings join incidents i on i.id = incident_id",
+        "decisions": "select title from decisions join incidents i on i.id = incident_id",
+        "outbox": "select title from outbox join incidents i on i.id = incident_id",
+        "lineages": "select lineage from lineages",
+    }
+    async with shelf.database.transaction() as tx:
+        return {name: set((await tx.execute(text(query))).scalars()) for name, query in asked.items()}
+
+
+async def test_details_of_an_incident_go_after_its_story_and_not_while_anything_is_under_way(shelf: Any) -> None:
+    await story(shelf, "over")
+    await story(shelf, "late", closed_at=JULY + DAY)
+    survivor = await story(shelf, "open", state="open", closed_at=None)
+    await story(shelf, "merged", state="merged", merged_into=survivor)
+    await shelf.records.event(incident_id=await story(shelf, "told"), at=JULY)
+    await shelf.records.alert(incident_id=await story(shelf, "heard"), starts_at=JULY)
+    await shelf.records.run(incident_id=await story(shelf, "running"), state="waiting", lineage="running")
+    await shelf.records.message(incident_id=await story(shelf, "unsent"), key="waits", state="pending")
+    asked = await story(shelf, "asked")
+    proved = await story(shelf, "proved")
+    async with shelf.database.transaction() as tx:
+        runs = dict((await tx.execute(text("select incident_id, id from runs"))).all())
+    await shelf.records.request(run_id=runs[asked])
+    bundle = {"cursor": 0, "at": JULY, "bucket": "", "key": "", "sha256": "", "size": 0, "body": b""}
+    await shelf.records.insert(EvidenceRow, {"run_id": runs[proved]} | bundle)
+    everything = await left(shelf)
+
+    await drop_stories(shelf.database, JULY)
+
+    stay = everything["runs"] - {"over"}
+    assert len(stay) == 9
+    assert await left(shelf) == dict.fromkeys(everything, stay)
