@@ -1,9 +1,12 @@
 """`receiver check`: one line for each thing that must work, with the fix for what does not."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 import typer
 
@@ -17,11 +20,19 @@ from receiver.cli.wiring import (
     make_slack,
     open_database,
 )
-from receiver.model.errors import ReceiverError
+from receiver.model.duration import format_duration
+from receiver.model.errors import ReceiverError, SpoolUnavailable
 from receiver.remediate.language import warnings
 from receiver.remediate.loader import load_all
 from receiver.settings import Settings, check_exposure
 from receiver.store.migrate import newest_revision, revision_of
+from receiver.store.spool import try_out
+
+_DISK: Final = timedelta(seconds=10)
+"""Longest time that the disk of the spool is waited for: a delivery would not be waited for longer."""
+
+_SLOW: Final = timedelta(milliseconds=500)
+"""A disk that takes longer for one delivery makes Alertmanager wait noticeably."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +60,7 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     for finding in _playbooks(settings):
         yield finding
     things: tuple[tuple[str, Callable[[Settings], Awaitable[Finding]]], ...] = (
+        ("spool", _spool),
         ("database", _database),
         ("kubernetes", _kubernetes),
         ("argo", _argo),
@@ -93,6 +105,29 @@ def _playbooks(settings: Settings) -> list[Finding]:
         found.append(Finding(mark="ok", thing="playbook", text=f"{playbook.name} is in mode {playbook.mode.value}"))
         found += [Finding(mark="warn", thing="playbook", text=text) for text in warnings(playbook)]
     return found
+
+
+async def _spool(settings: Settings) -> Finding:
+    """Try the disk that deliveries wait on while Postgres is away."""
+    try:
+        async with asyncio.timeout(_DISK.total_seconds()):
+            trial = await asyncio.to_thread(try_out, Path(settings.data_dir))
+    except TimeoutError as error:
+        raise SpoolUnavailable(f"the disk of {settings.data_dir} took longer than {format_duration(_DISK)}") from error
+    most = settings.spool.max_bytes
+    text = (
+        f"{trial.folder} took {format_duration(trial.took)} to write a delivery for sure; {_mib(trial.free)} are free, "
+        f"spool.max_bytes is {_mib(most)}"
+    )
+    if trial.free + trial.used < most:
+        return Finding(mark="warn", thing="spool", text=f"{text}: give it more room, or set less")
+    if trial.took > _SLOW:
+        return Finding(mark="warn", thing="spool", text=f"{text}: a slow disk, which every delivery would wait for")
+    return Finding(mark="ok", thing="spool", text=text)
+
+
+def _mib(size: int) -> str:
+    return f"{size / 1024**2:.0f} MiB"
 
 
 async def _database(settings: Settings) -> Finding:

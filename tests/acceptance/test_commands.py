@@ -105,7 +105,7 @@ async def test_migrate_ends_with_0_twice_and_with_1_where_nothing_answers(stage:
 async def test_check_says_how_each_thing_is_and_ends_with_1_when_one_fails(stage: Stage) -> None:
     well = await stage.start("check", settings=stage.settings())
     assert await well.ended() == 0, well.said
-    for thing in ("tokens", "playbook", "database", "kubernetes", "slack", "pagerduty"):
+    for thing in ("tokens", "playbook", "spool", "database", "kubernetes", "slack", "pagerduty"):
         assert re.search(rf"^ok +{thing} ", well.said, re.MULTILINE), well.said
 
     off = ("auth", "kubernetes", "slack", "pagerduty", "playbooks")

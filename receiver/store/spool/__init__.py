@@ -15,6 +15,7 @@ Who may enter. The folder has the mode 0700 and the files 0600: bodies of alerts
 
 from receiver.store.spool.frame import Record
 from receiver.store.spool.spool import Figures, Kept, Spool
+from receiver.store.spool.trial import Trial, try_out
 
-__all__ = ["Figures", "Kept", "Record", "Spool"]
+__all__ = ["Figures", "Kept", "Record", "Spool", "Trial", "try_out"]
 """The public names."""
