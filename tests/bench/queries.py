@@ -5,9 +5,10 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString, cast
 
 import psycopg
+from psycopg import sql
 
 from receiver.model.alert import AlertStatus
 from receiver.model.matcher import Matcher
@@ -92,13 +93,33 @@ def fill(url: str, first: int, last: int, rows: int) -> float:
                 f"create table if not exists alerts_p_{start:%Y%m} partition of alerts "
                 f"for values from ('{start.isoformat()}') to ('{after.isoformat()}')"
             )
+        indexes = _drop_indexes(connection)
         step = 500_000
         for begin in range(first, last + 1, step):
             connection.execute(
                 FILL, {"now": NOW, "span": SPAN, "rows": rows, "first": begin, "last": min(begin + step - 1, last)}
             )
+        for index in indexes:
+            connection.execute(index)
         connection.execute("vacuum analyze alerts")
     return time.perf_counter() - began
+
+
+def _drop_indexes(connection: psycopg.Connection[Any]) -> list[LiteralString]:
+    """Drop the indexes that are not unique, since many rows are sorted into one faster at once than one by one.
+
+    Returns:
+        The statements that make them again.
+    """
+    connection.execute("set maintenance_work_mem = '1GB'")
+    connection.execute("set synchronous_commit = off")
+    found = connection.execute(
+        "select indexname, indexdef from pg_indexes where tablename = 'alerts' and indexdef not like '%UNIQUE%'"
+    ).fetchall()
+    for name, _ in found:
+        connection.execute(sql.SQL("drop index {}").format(sql.Identifier(name)))
+    # Made on the partitions too, which the statement as it is shown leaves out.
+    return [cast("LiteralString", made.replace(" ON ONLY ", " ON ")) for _, made in found]
 
 
 def ask_all(url: str, *, rounds: int) -> dict[str, list[float]]:
