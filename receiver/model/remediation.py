@@ -61,7 +61,8 @@ class Target:
     Attributes:
         kind: `workflow`, `pod` or `deployment`.
         uid: The object's own uid when it was decided upon.
-        lineage: Root uid of the workflow through all its resubmits; guards and exclusion count by it.
+        lineage: Root uid of the workflow through all its resubmits, or the uid of the Deployment; guards and exclusion
+            count by it.
     """
 
     kind: str

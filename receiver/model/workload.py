@@ -4,7 +4,8 @@ Nouns only, read from the cluster by `receiver.clients.kubernetes`. Times are aw
 cluster does not say.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
@@ -25,6 +26,7 @@ class Deployment:
         generation: Which version of it was wanted last.
         observed_generation: Which version its controller has seen.
         restarted_by: The operation of ours that last restarted it; empty when none did.
+        labels: As they are; written by others, so never trusted.
     """
 
     namespace: str
@@ -38,6 +40,7 @@ class Deployment:
     generation: int = 0
     observed_generation: int = 0
     restarted_by: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rolled_out(self) -> bool:

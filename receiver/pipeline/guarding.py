@@ -12,6 +12,7 @@ from receiver.model.manual import request_of
 from receiver.model.remediation import Mode
 from receiver.model.standing import Standing
 from receiver.model.timeline import Event, Kind
+from receiver.model.workload import Deployment
 from receiver.pipeline.acting import means_of
 from receiver.pipeline.rooms import Rooms
 from receiver.remediate.guards import GuardFacts
@@ -37,6 +38,8 @@ class Case:
     Attributes:
         lineage: Root uid of the workflow; None when it is not known.
         workflows: Unfinished workflows of its namespace; None when nobody counted them, or they could not be counted.
+        deployment: What the playbook acts on instead of a workflow; its uid is the lineage then.
+        unread: Why that could not be read; empty when it could, or is not there.
     """
 
     pair: Pair
@@ -44,6 +47,8 @@ class Case:
     survey: Survey
     lineage: str | None
     workflows: int | None = None
+    deployment: Deployment | None = None
+    unread: str = ""
 
     @property
     def namespace(self) -> str:
@@ -85,11 +90,12 @@ async def facts_of(rooms: Rooms, transaction: Transaction, case: Case, standing:
         acts=acts,
         unfinished_runs=unfinished,
         superseded_by=await measures.superseding(transaction, workflow.uid) if workflow else "",
-        workflow_error=_unread(case.survey),
+        workflow_error=case.unread if playbook.target else _unread(case.survey),
         running=await measures.running(transaction, name) if guards.concurrency else None,
         spent=await measures.spent(transaction, name, since) if guards.budget else None,
         touched=touched,
         workflows=case.workflows,
+        deployment=case.deployment,
     )
 
 
@@ -102,8 +108,9 @@ async def stand(transaction: Transaction, case: Case, now: datetime) -> Standing
     playbook, alert, workflow = case.pair.playbook, case.pair.alert, case.survey.workflow
     # Alerts about a workflow that a run ended are its echo, and no news of the one that took its place.
     # A person who asks for a run says nothing about what became of the last one.
-    if case.lineage and workflow and not workflow.terminated_by and request_of(alert.id) is None:
-        ours = await measures.superseding(transaction, workflow.uid)
+    echoes = workflow is not None and bool(workflow.terminated_by)
+    if case.lineage and not echoes and request_of(alert.id) is None:
+        ours = await measures.superseding(transaction, workflow.uid) if workflow else ""
         run_id = (
             None
             if ours
@@ -152,7 +159,7 @@ async def _demote(transaction: Transaction, case: Case, run_id: int, now: dateti
     before = await standings.read(transaction, playbook.name)
     if playbook.mode is not Mode.LIVE or before.demoted_at is not None:
         return
-    because = f"run {run_id} had helped, and {alert.alertname or 'its alert'} fires on the same workflow again"
+    because = f"run {run_id} had helped, and {alert.alertname or 'its alert'} fires on the same target again"
     await standings.demote(transaction, playbook.name, now, because)
     text = (
         f"{playbook.name} asks before it acts from now on, though its mode is live: {because}. "

@@ -10,6 +10,7 @@ from receiver.model.incident import Occurrence
 from receiver.model.remediation import Run, RunState
 from receiver.model.timeline import Event, Kind
 from receiver.notify.plan import Configured, plan
+from receiver.pipeline.aiming import aimed
 from receiver.pipeline.echo import deed_done, note_echoes
 from receiver.pipeline.gathering import recount
 from receiver.pipeline.guarding import Case, Pair, as_it_stands, review
@@ -52,7 +53,7 @@ async def look(rooms: Rooms, incident_id: int) -> None:
         workflows = await unfinished_around(rooms, about, survey)
         for pair in about:
             case = Case(pair=pair, incident=seen.incident, survey=survey, lineage=lineage, workflows=workflows)
-            verdict = await judge(rooms, case)
+            verdict = await judge(rooms, await aimed(rooms, case))
             if isinstance(verdict, NotYet):
                 waiting.append((pair, verdict))
 

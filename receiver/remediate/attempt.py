@@ -30,6 +30,7 @@ from receiver.remediate.facts import (
     lasting,
     values_of,
     verb_at,
+    watched,
 )
 from receiver.remediate.tick import Finished, Passed, Step, Tick, Wait
 
@@ -89,10 +90,10 @@ def after_failure(run: Run, error: ClusterError | ActionError, number: int, now:
         text = f"Attempt {number} of {MOST_ATTEMPTS} failed; it is looked at again in {format_duration(pause)}: {error}"
         return Wait(until=now + pause, vars=lasting(run.vars), text=text)
     lost = isinstance(error, NotFound | PreconditionFailed)
-    if not has_acted(run) and lost and number > 1:
+    if not has_acted(run) and lost and number > 1 and watched(run) is not None:
         return _unknown(run)
     if not has_acted(run) and (lost or isinstance(error, WorkflowFinished)):
-        return finish(run, Outcome.SKIPPED, f"Nothing was done, since the workflow changed meanwhile: {error}")
+        return finish(run, Outcome.SKIPPED, f"Nothing was done, since what it acts on changed meanwhile: {error}")
     return finish(run, Outcome.FAILED, f"{verb_at(run, run.cursor)} was refused: {error}")
 
 
@@ -249,7 +250,8 @@ def _settled(run: Run, facts: Facts, last: Entry, end: Finished) -> Finished | W
     if facts.now < settled_at:
         text = f"An attempt was made moments ago and may still take effect; then: {end.text}"
         return Wait(until=settled_at, vars=lasting(run.vars), text=text)
-    return end if has_acted(run) or is_the_one(run, facts.workflow) else _unknown(run)
+    known = watched(run) is None or is_the_one(run, facts.workflow)
+    return end if has_acted(run) or known else _unknown(run)
 
 
 def _unknown(run: Run) -> Finished:

@@ -91,6 +91,8 @@ def _answer(playbook: Playbook, past: PastAlert, ledger: Ledger, at: datetime) -
     if isinstance(decided, NotYet):
         return _instance(past, at, Answer.UNDECIDABLE, "", "its start is not known well enough")
     lost = found if isinstance(found, str) else ""
+    if not lost and playbook.target is not None:
+        lost = "how a deployment was at the time is not stored"
     if not lost and remembered.workflow is not None and not past.lineage:
         lost = "which workflow it descends from is not stored"
     answer, guard, reason = _read(playbook, past, decided, lost, at)

@@ -105,6 +105,15 @@ def _draft(
             uid=workflow.uid,
             lineage=facts.lineage,
         )
+    deployment = facts.deployment
+    if deployment is not None:
+        target = Target(
+            kind="deployment",
+            namespace=deployment.namespace,
+            name=deployment.name,
+            uid=deployment.uid,
+            lineage=deployment.uid,
+        )
     named = f"{target.namespace}/{target.name}" if target else "(none found)"
     asking = bool(why_asked(playbook, values, _too_much(playbook, loss)))
     steps = steps_to_take(playbook, workflow, asking=asking)

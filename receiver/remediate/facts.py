@@ -74,12 +74,17 @@ class Facts:
 
 
 def watched(run: Run) -> Reference | None:
-    """Name the workflow that the run looks at now: its target, and after a resubmit the new run; None without one."""
+    """Name the workflow that the run looks at now: its target, and after a resubmit the new run; None without one.
+
+    A run on a Deployment looks at none.
+    """
     found = run.vars.get("workflow")
     if isinstance(found, Mapping):
         return Reference(namespace=str(found["namespace"]), name=str(found["name"]), uid=str(found["uid"]))
     target = run.target
-    return None if target is None else Reference(namespace=target.namespace, name=target.name, uid=target.uid)
+    if target is None or target.kind != "workflow":
+        return None
+    return Reference(namespace=target.namespace, name=target.name, uid=target.uid)
 
 
 def operation_of(run: Run, target: Target) -> str:

@@ -20,6 +20,8 @@ from receiver.model.errors import PlaybookError
 from receiver.model.matcher import Matcher
 from receiver.model.remediation import Mode
 from receiver.remediate.actions import Action, Effect, Params, known
+from receiver.remediate.actions.deployment_restart import RestartDeployment
+from receiver.remediate.aim import Aim
 from receiver.remediate.expression import Expression
 from receiver.remediate.limits import Guards
 from receiver.remediate.loss import MaxLoss
@@ -105,6 +107,8 @@ class Keys(_Part, frozen=True, kw_only=True):
     summary: str
     """What it does and why, in one line for people."""
     on: Trigger
+    target: Aim | None = None
+    """What it acts on, in the namespace of the alert; null means the workflow that the alert is about."""
     confirm: Expression
     """What must be true of the live workflow just before the first effect."""
     guards: Guards = msgspec.field(default_factory=Guards)
@@ -151,6 +155,7 @@ def load(document: Document) -> Playbook:
     written = document.decode(Written)
     steps = tuple(_read_step(document, step, ("steps", index)) for index, step in enumerate(written.steps))
     _check_order(document, steps)
+    _check_target(document, written, steps)
     keys = {name: getattr(written, name) for name in Keys.__struct_fields__}
     return Playbook(**keys, steps=steps, version=_version_of(keys, steps), text=document.text, file=document.file)
 
@@ -243,6 +248,30 @@ def _check_order(document: Document, steps: Sequence[StepForm]) -> None:
                 raise document.error(reason, ("steps", places[second][1]))
         if restore in verbs:
             _check_restart(document, places, ending, restore)
+
+
+def _check_target(document: Document, written: Written, steps: Sequence[StepForm]) -> None:
+    """Refuse what needs a workflow where the playbook acts on something else, and a restart of nobody knows what."""
+    for index, step in enumerate(steps):
+        named = isinstance(step.params, RestartDeployment) and bool(step.params.name)
+        if isinstance(step.params, RestartDeployment) and named is (written.target is not None):
+            reason = "the target is restarted, so name is left out" if named else "it needs name, or the key target"
+            raise document.error(f"deployment.restart: {reason}", ("steps", index, step.verb))
+        if written.target is not None and any(effect.on_target for effect in step.effects):
+            reason = f"{step.verb} acts on a workflow, and the target is a deployment"
+            raise document.error(reason, ("steps", index, step.verb))
+    if written.target is None:
+        return
+    if written.guards.blast_radius is not None:
+        raise document.error("blast_radius counts workflows, and the target is a deployment", ("guards",))
+    conditions = [written.confirm, *(getattr(step.params, key, None) for step in steps for key in ("until", "that"))]
+    if isinstance(written.approval, ApprovalIf):
+        conditions.append(written.approval.required_if)
+    for condition in conditions:
+        names = condition.names if isinstance(condition, Expression) else ()
+        for name in names:
+            if name.startswith(("workflow.", "pods.")):
+                raise document.error(f"{name} cannot be known, since the target is a deployment", ())
 
 
 def _check_restart(document: Document, places: Sequence[tuple[str, int]], ending: Container[str], restore: str) -> None:

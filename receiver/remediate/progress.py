@@ -140,9 +140,10 @@ def _unwatchable(run: Run, facts: Facts) -> Tick | None:
     """Decide what to do when the workflow cannot be looked at; None when it can."""
     if facts.workflow_error:
         return wait_for_cluster(run, facts, facts.workflow_error)
-    if is_the_one(run, facts.workflow):
-        return None
     reference = watched(run)
+    aside = run.target is not None and reference is None
+    if aside or is_the_one(run, facts.workflow):
+        return None
     name = f"{reference.namespace}/{reference.name}" if reference else "(none)"
     if facts.workflow is None and is_midway(run) and run.vars.get(KEPT):
         text = f"Workflow {name} was deleted, so it has ended; it is made anew from what was kept."

@@ -24,6 +24,7 @@ def deployment(raw: Raw) -> Deployment:
         generation=_number(metadata, "generation"),
         observed_generation=_number(status, "observedGeneration"),
         restarted_by=texts(part(part(spec, "template"), "metadata"), "annotations").get(RESTARTED_BY, ""),
+        labels=texts(metadata, "labels"),
     )
 
 

@@ -1,9 +1,7 @@
 """Let a Deployment replace its pods by its own strategy, as `kubectl rollout restart` does: an agent's, say."""
 
-import re
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -12,17 +10,15 @@ from receiver.model.errors import NotFound
 from receiver.model.workload import Deployment
 from receiver.remediate.actions.action import Complaint, Effect, Failed, Grant, Params, Performed, Turn
 from receiver.remediate.actions.means import Means, Need
+from receiver.remediate.aim import filled, may_name
 from receiver.remediate.facts import entries_at
-
-_NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_PLACE: Final = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}")
 
 
 class RestartDeployment(Params, frozen=True, kw_only=True):
     """Let a Deployment in the namespace of the target replace its pods, and wait until the new ones serve."""
 
-    name: str
-    """Its name; a label of the alert may stand in braces: `{agent}-agent`. What comes out must be a name."""
+    name: str = ""
+    """Its name, left out where it is the target. A label of the alert may stand in braces: `{agent}-agent`."""
     within: Duration = msgspec.field(default_factory=lambda: Duration(minutes=10))
     """How long the new pods may take."""
 
@@ -38,12 +34,13 @@ class DeploymentRestart(Effect[RestartDeployment]):
 
     def say(self, params: RestartDeployment, target: str) -> str:
         """Say what is restarted."""
-        where, within = target.partition("/")[0], format_duration(params.within)
-        return f"restart deployment {params.name} in {where}, and wait at most {within} until it serves"
+        where, _, name = target.partition("/")
+        within = format_duration(params.within)
+        return f"restart deployment {params.name or name} in {where}, and wait at most {within} until it serves"
 
     def complain(self, params: RestartDeployment) -> Complaint | None:
         """Refuse what can be no name whatever the labels say."""
-        if _NAME.fullmatch(_PLACE.sub("x", params.name)) is None:
+        if params.name and not may_name(params.name):
             return Complaint(key="name", reason=f"{params.name!r} gives no name that Kubernetes allows")
         return None if params.within else Complaint(key="within", reason="within is 0, so it could only time out")
 
@@ -53,7 +50,7 @@ class DeploymentRestart(Effect[RestartDeployment]):
 
     async def look(self, means: Means, turn: Turn[RestartDeployment]) -> Deployment | None:
         """Read the Deployment."""
-        name = filled(turn.params.name, turn.facts.alert.labels)
+        name = _name(turn)
         if name is None:
             return None
         try:
@@ -78,7 +75,7 @@ class DeploymentRestart(Effect[RestartDeployment]):
 
     def refusal(self, turn: Turn[RestartDeployment]) -> str:
         """Say whether it is not clear which, or there is none."""
-        if filled(turn.params.name, turn.facts.alert.labels) is None:
+        if _name(turn) is None:
             return f"the labels of the alert give no name for {turn.params.name}"
         found = turn.facts.seen
         if not isinstance(found, Deployment):
@@ -95,12 +92,10 @@ class DeploymentRestart(Effect[RestartDeployment]):
         return _told(turn, made, "was told to replace its pods", under_way=True)
 
 
-def filled(pattern: str, labels: Mapping[str, str]) -> str | None:
-    """Put labels into a name; None where one is missing, or what comes out is no name: labels are anybody's words."""
-    if any(label not in labels for label in _PLACE.findall(pattern)):
-        return None
-    name = _PLACE.sub(lambda found: labels[found[1]], pattern)
-    return name if _NAME.fullmatch(name) else None
+def _name(turn: Turn[RestartDeployment]) -> str | None:
+    if turn.target.kind == "deployment":
+        return turn.target.name
+    return filled(turn.params.name, turn.facts.alert.labels)
 
 
 def _told(turn: Turn[Any], found: Deployment, what: str, *, under_way: bool = False) -> Performed:

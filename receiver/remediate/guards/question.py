@@ -9,6 +9,7 @@ from receiver.model.incident import Occurrence
 from receiver.model.remediation import Check, RunId
 from receiver.model.standing import Pause, Standing
 from receiver.model.workflow import Workflow
+from receiver.model.workload import Deployment
 from receiver.remediate.language import Playbook
 
 UNREAD: Final = "could not be read"
@@ -35,12 +36,14 @@ class GuardFacts:
             its guards ask.
         unfinished_runs: Unfinished runs of any playbook on this lineage.
         superseded_by: Which run of ours ended or replaced this workflow, in a few words; empty when none did.
-        workflow_error: Why the workflow could not be read; empty when it could, or is simply not there.
+        workflow_error: Why the workflow, or what the playbook acts on instead, could not be read; empty when it could,
+            or is simply not there.
         running: Runs of this playbook that hold a slot.
         spent: Runs of this playbook that hold a slot, or acted within the time that its budget names.
         touched: Other lineages of the namespace on which a run of any playbook holds a slot, or acted within the last
             hour.
         workflows: Unfinished workflows of the namespace, counted in the cluster before the facts were locked.
+        deployment: What the playbook acts on instead of a workflow; None where it does not, or there is none.
     """
 
     now: datetime
@@ -60,6 +63,7 @@ class GuardFacts:
     spent: int | None = None
     touched: int | None = None
     workflows: int | None = None
+    deployment: Deployment | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

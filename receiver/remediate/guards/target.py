@@ -1,9 +1,10 @@
-"""Guards about the one workflow: its namespace, its own word, what it is, and who is at work on it."""
+"""Guards about the one target: its namespace, its own word, what it is, and who is at work on it."""
 
 import re
 from typing import Final
 
 from receiver.model.remediation import Check
+from receiver.remediate.aim import Aim, filled
 from receiver.remediate.guards.question import UNREAD, Question, said, unknown, verdict
 
 CONSENT: Final = "receiver/remediate"
@@ -27,20 +28,23 @@ def namespace(asked: Question) -> Check:
 
 
 def label(asked: Question) -> Check:
-    """Refuse what the workflow itself forbids; in opt-in mode also what it does not allow."""
-    opt_in, workflow = asked.facts.opt_in, asked.workflow
+    """Refuse what the target itself forbids; in opt-in mode also what it does not allow."""
+    opt_in, found = asked.facts.opt_in, asked.workflow or asked.facts.deployment
     limit = f"label {CONSENT}=true" if opt_in else f"no label {CONSENT}, or its value true"
     if opt_in is None:
         return unknown("label", limit)
-    value = workflow.labels.get(CONSENT) if workflow else None
+    value = found.labels.get(CONSENT) if found else None
     agrees = value == "true" or (value is None and not opt_in)
     measured = "no such label" if value is None else f"{CONSENT}={value}"
-    refusal = "" if agrees or workflow is None else f"the workflow does not agree: {measured}"
+    kind = "workflow" if asked.workflow else "deployment"
+    refusal = "" if agrees or found is None else f"the {kind} does not agree: {measured}"
     return verdict("label", refusal=refusal, measured=measured, limit=limit)
 
 
 def target(asked: Question) -> Check:
-    """Refuse where there is no such workflow, or it is not known well enough."""
+    """Refuse where there is no such workflow, or it is not known well enough; the same of a Deployment."""
+    if asked.playbook.target is not None:
+        return _deployment(asked, asked.playbook.target)
     workflow = asked.workflow
     subject = asked.alert.subject
     return verdict(
@@ -76,6 +80,21 @@ def exclusion(asked: Question) -> Check:
         refusal="" if runs is not None and not runs else said(runs, f"run {named} on this workflow is not finished"),
         measured=UNREAD if runs is None else f"{len(runs)} unfinished",
         limit="no other unfinished run on this workflow and its resubmits",
+    )
+
+
+def _deployment(asked: Question, aim: Aim) -> Check:
+    found, namespace, name = asked.facts.deployment, asked.namespace, filled(aim.deployment, asked.alert.labels)
+    refusal = f"the deployment {UNREAD}: {asked.facts.workflow_error}" if asked.facts.workflow_error else ""
+    if not refusal and name is None:
+        refusal = f"the labels of the alert give no name for {aim.deployment}"
+    if not refusal and found is None:
+        refusal = "there is no such deployment in the cluster" if namespace else "the alert names no namespace"
+    return verdict(
+        "target",
+        refusal=refusal,
+        measured=f"{namespace}/{name or aim.deployment}",
+        limit="one deployment that is there",
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import update
 
 from receiver.clients.argo import ArgoServer
@@ -13,9 +14,11 @@ from receiver.model.remediation import Mode
 from receiver.model.request import Kind
 from receiver.remediate.loader import load_all
 from receiver.sandbox import argo_server
-from receiver.sandbox.kubernetes import POD, WORKFLOW, Json
+from receiver.sandbox.alertmanager import Firing
+from receiver.sandbox.kubernetes import DEPLOYMENT, POD, WORKFLOW, Json
 from receiver.sandbox.kubernetes.registry import timestamp
 from receiver.sandbox.scenario import running_workflow, stuck_workflow, workflow
+from receiver.sandbox.workloads import WorkloadController
 from receiver.settings import PlaybookMode
 from receiver.store import requests
 from receiver.store.tables import RequestRow
@@ -232,4 +235,95 @@ async def test_a_forgotten_workflow_stays_suspended_where_a_person_says_so(house
 
     assert (await outcome(house))[0] == "rejected"
     assert of(house)["spec"]["suspend"] is True
+    assert house.effects() == []
+
+
+# restart-unhealthy-agent
+
+
+AGENT: Json = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"namespace": NAMESPACE, "name": "cleo-agent"},
+    "spec": {
+        "replicas": 1,
+        "selector": {"matchLabels": {"app": "taskmaster-agent"}},
+        "template": {
+            "metadata": {"labels": {"app": "taskmaster-agent"}},
+            "spec": {"containers": [{"name": "agent", "image": "none.invalid/agent"}]},
+        },
+    },
+}
+
+
+async def unhealthy(house: House, agent: str, check: str = "git_access") -> Firing:
+    """Let an agent fail a check: an alert that names no workflow."""
+    labels = {"agent_type": agent, "check_name": check, "severity": "warning", "namespace": NAMESPACE}
+    alert = Firing(labels={"alertname": "AgentHealthCheckFailing"} | labels, annotations={}, starts_at=house.clock())
+    await house.deliver(alert)
+    return alert
+
+
+async def pass_by(house: House, length: timedelta) -> None:
+    """Let time pass in which Deployments replace their pods."""
+    end, workloads = house.clock() + length, WorkloadController(house.cluster)
+    while house.clock() < end:
+        workloads.advance()
+        await house.live(STEP, STEP)
+
+
+async def test_an_unhealthy_agent_is_restarted_and_its_alert_has_to_end(house: House) -> None:
+    live(house, "restart-unhealthy-agent")
+    house.cluster.adopt(AGENT)
+
+    alert = await unhealthy(house, "cleo")
+    await pass_by(house, timedelta(minutes=4))
+    [(kind, name, uid, lineage)] = await house.rows(
+        "select target->>'kind', target->>'name', target->>'uid', lineage from runs"
+    )
+    waiting = await outcome(house)
+    await house.resolve(alert)
+    await pass_by(house, timedelta(minutes=1))
+
+    assert (kind, name) == ("deployment", "cleo-agent")
+    assert uid == lineage == house.cluster.registry.read(DEPLOYMENT, NAMESPACE, "cleo-agent")["metadata"]["uid"]
+    assert waiting[0] == "waiting"
+    assert (await outcome(house))[0] == "succeeded"
+    assert house.effects() == ["PATCH cleo-agent"]
+    assert house.pagerduty.alerts == []
+
+
+async def test_an_agent_whose_alert_goes_on_after_its_restart_is_somebodys_business(house: House) -> None:
+    live(house, "restart-unhealthy-agent")
+    house.cluster.adopt(AGENT)
+
+    await unhealthy(house, "cleo")
+    await pass_by(house, timedelta(minutes=18))
+
+    found, reason = await outcome(house)
+    assert found == "failed"
+    assert 'alert.status is "firing"' in reason
+    assert [page.status.value for page in house.pagerduty.alerts] == ["triggered"]
+
+
+@pytest.mark.parametrize(
+    ("agent", "labels", "why"),
+    [
+        ("rex", {}, "there is no such deployment"),
+        ("cleo; kubectl", {}, "the labels of the alert give no name for {agent_type}-agent"),
+        ("cleo", {"receiver/remediate": "false"}, "the deployment does not agree"),
+    ],
+)
+async def test_a_deployment_that_is_not_there_or_does_not_agree_is_left_alone(
+    house: House, agent: str, labels: dict[str, str], why: str
+) -> None:
+    live(house, "restart-unhealthy-agent")
+    house.cluster.adopt(AGENT | {"metadata": AGENT["metadata"] | {"labels": labels}})
+
+    await unhealthy(house, agent)
+    await house.live(timedelta(minutes=2), STEP)
+
+    found, reason = await outcome(house)
+    assert found == "blocked"
+    assert why in reason
     assert house.effects() == []

@@ -1,0 +1,35 @@
+"""What a playbook acts on where that is no workflow: a Deployment, such as an agent's, named by labels of the alert."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+_NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_PLACE: Final = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}")
+
+
+class Aim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What it acts on, in the namespace of the alert."""
+
+    deployment: str
+    """Its name; a label of the alert may stand in braces: `{agent_type}-agent`. What comes out must be a name."""
+
+    def __post_init__(self) -> None:
+        """Refuse what can be no name whatever the labels say."""
+        if not may_name(self.deployment):
+            raise ValueError(f"{self.deployment!r} gives no name that Kubernetes allows")
+
+
+def may_name(pattern: str) -> bool:
+    """Answer whether a pattern can give a name that Kubernetes allows."""
+    return _NAME.fullmatch(_PLACE.sub("x", pattern)) is not None
+
+
+def filled(pattern: str, labels: Mapping[str, str]) -> str | None:
+    """Put labels into a name; None where one is missing, or what comes out is no name: labels are anybody's words."""
+    if any(label not in labels for label in _PLACE.findall(pattern)):
+        return None
+    name = _PLACE.sub(lambda found: labels[found[1]], pattern)
+    return name if _NAME.fullmatch(name) else None
