@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import typer
 
-from receiver.cli import playbook_close, playbook_rights
+from receiver.cli import backtest, playbook_close, playbook_rights, playbook_run
 from receiver.cli.front import settings_of
 from receiver.cli.reading import Config, Output, Own, Server, TokenFile, Where, absent, learn
 from receiver.cli.tables import Form, dump, members, say, table
@@ -32,6 +32,8 @@ app = typer.Typer(
 _PATH: Final = "/api/v1/playbooks"
 
 app.command("close")(playbook_close.close)
+app.command("run")(playbook_run.run)
+app.command("backtest")(backtest.backtest)
 app.command("rbac")(playbook_rights.rbac)
 app.command("schema")(playbook_rights.schema)
 

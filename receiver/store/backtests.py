@@ -69,7 +69,7 @@ def range_of(wish: Request) -> tuple[datetime, datetime]:
 def as_json(found: Backtest) -> dict[str, Any]:
     """Write what came of a backtest as JSON values: lengths in seconds, answers by their names."""
     return {
-        "playbook": found.playbook,
+        "playbook": str(found.playbook),
         "version": found.version,
         "since": found.since.isoformat(),
         "until": found.until.isoformat(),
