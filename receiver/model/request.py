@@ -20,6 +20,8 @@ class Kind(Enum):
     """Let a playbook act on a workflow, if its guards agree."""
     BACKTEST = "backtest"
     """Play a playbook against the past."""
+    ARCHIVE = "archive"
+    """Keep a finished workflow whole on S3."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

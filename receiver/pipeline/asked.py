@@ -1,5 +1,6 @@
 """Act on what a person asked for that is about no run yet, and answer it; asking once more changes nothing."""
 
+from receiver.model.errors import ClusterError, S3Error
 from receiver.model.request import Kind, Request
 from receiver.pipeline.backtest import backtest
 from receiver.pipeline.manual import begin
@@ -14,11 +15,13 @@ async def act_on(rooms: Rooms, request_id: int) -> None:
         wish = await requests.get(transaction, request_id)
     if wish is None or wish.answered_at is not None:
         return
+    if wish.kind is Kind.ARCHIVE:
+        await _answer(rooms, wish, await _archive(rooms, wish))
+        return
     name = str(wish.detail.get("playbook", ""))
     playbook = next((one for one in rooms.playbooks if one.name == name), None)
     if playbook is None:
-        async with rooms.database.transaction() as transaction:
-            await requests.answer(transaction, wish.id, f"there is no playbook {name!r} any more")
+        await _answer(rooms, wish, f"there is no playbook {name!r} any more")
         return
     match wish.kind:
         case Kind.RUN:
@@ -26,8 +29,7 @@ async def act_on(rooms: Rooms, request_id: int) -> None:
         case Kind.BACKTEST:
             await _play(rooms, wish, playbook)
         case Kind.APPROVE | Kind.REJECT | Kind.CANCEL:
-            async with rooms.database.transaction() as transaction:
-                await requests.answer(transaction, wish.id, "it is about no remediation, so nothing follows from it")
+            await _answer(rooms, wish, "it is about no remediation, so nothing follows from it")
 
 
 async def _play(rooms: Rooms, wish: Request, playbook: Playbook) -> None:
@@ -37,3 +39,21 @@ async def _play(rooms: Rooms, wish: Request, playbook: Playbook) -> None:
     async with rooms.database.transaction() as transaction:
         await backtests.keep(transaction, wish.id, found, at=rooms.now())
         await requests.answer(transaction, wish.id, f"{found.alerts} alerts were played through")
+
+
+async def _archive(rooms: Rooms, wish: Request) -> str:
+    """Archive a workflow; says where it is, or why it is not."""
+    if rooms.archivist is None or rooms.cluster is None:
+        return "it was not archived: set archive.bucket and kubernetes.kubeconfig"
+    namespace, name = str(wish.detail.get("namespace", "")), str(wish.detail.get("name", ""))
+    try:
+        workflow = await rooms.cluster.get_workflow(namespace, name)
+        kept = await rooms.archivist.keep(workflow, by=wish.asked_by)
+    except (ClusterError, S3Error) as error:
+        return f"it was not archived: {error}"
+    return f"it is archive {kept.id}, {kept.place}"
+
+
+async def _answer(rooms: Rooms, wish: Request, text: str) -> None:
+    async with rooms.database.transaction() as transaction:
+        await requests.answer(transaction, wish.id, text)

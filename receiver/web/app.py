@@ -17,6 +17,7 @@ from receiver.web import front, headers, problems
 from receiver.web.access import OPEN, guard
 from receiver.web.api import (
     alerts,
+    archives,
     deadletters,
     decisions,
     incidents,
@@ -105,7 +106,19 @@ def make_app(
 
 
 def _api() -> Router:
-    rooms = (alerts, incidents, playbooks, remediations, decisions, messages, deadletters, requests, stats, stream)
+    rooms = (
+        alerts,
+        incidents,
+        playbooks,
+        remediations,
+        archives,
+        decisions,
+        messages,
+        deadletters,
+        requests,
+        stats,
+        stream,
+    )
     return Router("/api/v1", route_handlers=[room.ROUTER for room in rooms])
 
 

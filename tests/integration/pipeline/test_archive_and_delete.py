@@ -10,10 +10,13 @@ from receiver.clients.archive import Label
 from receiver.model.archive import canonical, unpacked
 from receiver.model.document import Document
 from receiver.model.errors import S3Error, S3Exists, S3Missing, S3Unreachable
+from receiver.model.request import Kind
 from receiver.pipeline.archiving import Archivist
+from receiver.pipeline.asked import act_on
 from receiver.remediate.language import load
 from receiver.sandbox.kubernetes import WORKFLOW as KIND, Json
 from receiver.sandbox.scenario import workflow
+from receiver.store import requests
 
 from .conftest import NAMESPACE, WORKFLOW, House
 
@@ -173,3 +176,27 @@ async def test_without_a_bucket_the_playbook_does_not_begin(house: House, bucket
     assert "workflow.archive cannot work, since a bucket for archives is not configured: set archive.bucket" in reason
     assert is_there(house)
     assert bucket.objects == {}
+
+
+async def test_what_a_person_asks_for_is_archived_and_answered(house: House, bucket: Bucket) -> None:
+    async def asked(name: str) -> str:
+        detail = {"namespace": NAMESPACE, "name": name}
+        async with house.rooms.database.transaction() as tx:
+            number = await requests.ask(tx, Kind.ARCHIVE, None, asked_by="ann", detail=detail)
+        await act_on(house.rooms, number)
+        async with house.rooms.database.transaction() as tx:
+            wish = await requests.get(tx, number)
+        assert wish is not None
+        assert wish.answered_at is not None
+        return wish.answer
+
+    done, absent = await asked(WORKFLOW), await asked("none")
+    bucket.away = True
+    change(house)
+    away = await asked(WORKFLOW)
+
+    [(key, by)] = await house.rows("select key, archived_by from archives")
+    assert (done, by) == (f"it is archive 1, s3://kept/{key}", "ann")
+    assert absent.startswith("it was not archived: ")
+    assert away == "it was not archived: the store does not answer"
+    assert is_there(house)

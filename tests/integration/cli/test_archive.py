@@ -1,0 +1,144 @@
+"""`receiver archive` and its API, on a stand-in cluster, a real Postgres and a real S3 store."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from receiver.cli import front
+from receiver.model.archive import canonical
+from receiver.sandbox.argo import ArgoController
+from receiver.sandbox.kubernetes import WORKFLOW, ApiServer
+from receiver.sandbox.scenario import workflow
+
+Receiver = Callable[..., Awaitable[tuple[int, str, str]]]
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[ApiServer]:
+    """A cluster in which `argo/etl` has ended and `argo/new` has not begun."""
+    async with ApiServer() as server:
+        server.adopt(workflow("argo", "etl", course="succeed"))
+        controller = ArgoController(server)
+        for _ in range(20):
+            controller.advance()
+        server.adopt(workflow("argo", "new"))
+        yield server
+
+
+@pytest.fixture
+def config(database_url: str, weed: Any, api: ApiServer, tmp_path: Path) -> Path:
+    """Settings with a cluster and a bucket."""
+    kubeconfig, config = tmp_path / "kubeconfig.json", tmp_path / "receiver.yaml"
+    kubeconfig.write_text(json.dumps(api.kubeconfig()), encoding="utf-8")
+    settings = {
+        "data_dir": str(tmp_path),
+        "database": {"url": database_url},
+        "kubernetes": {"kubeconfig": str(kubeconfig), "context": api.kubeconfig()["current-context"]},
+        "archive": {"bucket": weed.new_bucket(), "region": "us-west-2", "endpoint_url": weed.url},
+    }
+    config.write_text(json.dumps(settings), encoding="utf-8")
+    return config
+
+
+@pytest.fixture
+def receiver(config: Path, weed: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Receiver:
+    """The command line with these settings."""
+    environment = {
+        "RECEIVER_CONFIG": str(config),
+        "AWS_ACCESS_KEY_ID": weed.access_key,
+        "AWS_SECRET_ACCESS_KEY": weed.secret_key,
+        "COLUMNS": "200",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(front, "set_up_logs", lambda: None)
+
+    def call(*words: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["receiver", "archive", *words])
+        try:
+            front.main()
+        except SystemExit as end:
+            return int(end.code or 0)
+        return 0
+
+    async def receiver(*words: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = await asyncio.to_thread(call, *words)
+        return (code, *capfd.readouterr())
+
+    return receiver
+
+
+async def test_a_workflow_is_archived_listed_brought_back_and_verified(
+    receiver: Receiver, api: ApiServer, tmp_path: Path
+) -> None:
+    raw = canonical(api.registry.read(WORKFLOW, "argo", "etl")).decode()
+
+    code, told, error = await receiver("create", "argo/etl", "-o", "json")
+    kept = json.loads(told or "{}")
+    again = await receiver("create", "argo/etl")
+    listed = await receiver("list", "--namespace", "argo", "--label", "agent=rex", "--phase", "Succeeded")
+    others = await receiver("list", "--label", "agent=tess")
+    shown = await receiver("get", "argo/etl")
+    filed = await receiver("get", str(kept["id"]), "--file", str(tmp_path / "etl.json"))
+    at = kept["key"].rsplit("/", 1)[-1].removesuffix(".json.gz")
+    dated = await receiver("get", "argo/etl", "--at", at)
+    verified = await receiver("verify", "--all")
+
+    assert (code, error) == (0, "")
+    assert kept["archived_by"].endswith("at the command line")
+    assert again == (0, told_of(kept), "")
+    assert "argo/etl" in listed[1]
+    assert f"1 in all, {kept['size']} bytes" in listed[1]
+    assert others[1] == "nothing is archived\n"
+    assert shown == dated == (0, raw + "\n", "")
+    assert filed == (0, "", "")
+    assert (tmp_path / "etl.json").read_text(encoding="utf-8") == raw + "\n"
+    assert verified == (0, "1 archives were read back, 0 of them are not whole or could not be read\n", "")
+
+
+def told_of(kept: Any) -> str:
+    place = f"s3://{kept['bucket']}/{kept['key']}"
+    return f"workflow argo/etl is archive {kept['id']}, {place}: {kept['size']} bytes, read back and compared\n"
+
+
+async def test_what_is_not_whole_is_named_and_ends_with_1(receiver: Receiver, weed: Any) -> None:
+    _, told, _ = await receiver("create", "argo/etl", "-o", "json")
+    kept, admin = json.loads(told), weed.admin()
+    admin.delete_object(Bucket=kept["bucket"], Key=kept["key"])
+    admin.close()
+
+    verified = await receiver("verify", "argo/etl", "-o", "json")
+    gotten = await receiver("get", "argo/etl")
+    listed = await receiver("list", "-o", "json")
+
+    found = json.loads(verified[1])
+    assert (verified[0], found["id"], found["whole"]) == (1, kept["id"], False)
+    assert "NoSuchKey" in found["trouble"]
+    assert (gotten[0], gotten[1]) == (1, "")
+    assert kept["key"] in gotten[2]
+    assert (json.loads(listed[1])["items"][0]["verified_at"]) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["create", "argo/new"], 1, "only a finished one is archived"),
+        (["create", "argo/none"], 1, "argo/none"),
+        (["create", "etl"], 2, "namespace/name"),
+        (["get", "argo/none"], 1, "there is no archive argo/none; `receiver archive list` lists what there is"),
+        (["get", "argo/etl", "--at", "today"], 2, "20261124_032231"),
+        (["verify"], 2, "name one archive, or give --all"),
+        (["list", "--label", "agent"], 2, "write name=value"),
+    ],
+)
+async def test_what_cannot_be_done_is_said(receiver: Receiver, words: list[str], code: int, said: str) -> None:
+    ended, _, error = await receiver(*words)
+
+    assert ended == code
+    assert said in " ".join(error.replace("│", " ").split())
