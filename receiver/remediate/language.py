@@ -303,7 +303,7 @@ def _warnings(playbook: Playbook) -> Iterator[str]:
     for effect in effects:
         if effect.made_good_by and effect.made_good_by not in verbs:
             yield f"{playbook.file}: {effect.name} without {effect.made_good_by} ends the workflow for good"
-    if any(effect.on_target for effect in effects) and "verify" not in verbs:
+    if any(effect.on_target and not effect.removes for effect in effects) and "verify" not in verbs:
         yield f"{playbook.file}: without a verify step it succeeds whether or not it helped"
 
 

@@ -18,6 +18,7 @@ SHIPPED: Final = (
     "retry-failed-workflow",
     "delete-stuck-pod",
     "resume-forgotten-suspend",
+    "archive-finished-workflow",
     "restart-unhealthy-agent",
 )
 """Names of the playbooks that come with Receiver, in the order in which they are asked."""

@@ -148,6 +148,8 @@ class Effect(Action[P]):
     """
     destructive: ClassVar[bool] = False
     """Whether something is lost by it that only the cluster holds, so that evidence has to be kept before."""
+    removes: ClassVar[bool] = False
+    """Whether it ends only once what the run acts on is gone, so that nothing is left to verify."""
     on_target: ClassVar[bool] = True
     """Whether it changes what the run acts on. Until one does, everything is confirmed anew before each effect."""
 

@@ -20,6 +20,7 @@ class WorkflowDelete(Effect[Delete]):
     needs: ClassVar[frozenset[Need]] = frozenset({Need.CLUSTER, Need.ARCHIVE})
     grants: ClassVar[tuple[Grant, ...]] = (Grant(group="argoproj.io", resource="workflows", verbs=("get", "delete")),)
     destructive: ClassVar[bool] = True
+    removes: ClassVar[bool] = True
 
     def say(self, params: Delete, target: str) -> str:
         """Say what is deleted."""

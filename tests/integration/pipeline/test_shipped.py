@@ -12,6 +12,7 @@ from sqlalchemy import update
 from receiver.clients.argo import ArgoServer
 from receiver.model.remediation import Mode
 from receiver.model.request import Kind
+from receiver.pipeline.archiving import Archivist
 from receiver.remediate.loader import load_all
 from receiver.sandbox import argo_server
 from receiver.sandbox.alertmanager import Firing
@@ -24,6 +25,7 @@ from receiver.store import requests
 from receiver.store.tables import RequestRow
 
 from .conftest import NAMESPACE, WORKFLOW as NAME, House
+from .test_archive_and_delete import Bucket
 
 STEP = timedelta(seconds=20)
 
@@ -235,6 +237,44 @@ async def test_a_forgotten_workflow_stays_suspended_where_a_person_says_so(house
 
     assert (await outcome(house))[0] == "rejected"
     assert of(house)["spec"]["suspend"] is True
+    assert house.effects() == []
+
+
+# archive-finished-workflow
+
+
+async def ended_long_ago(house: House) -> None:
+    """Let a workflow have ended eight days ago, and the alert about it fire."""
+    house.cluster.adopt(workflow(NAMESPACE, NAME, course="succeed"))
+    while of(house).get("status", {}).get("phase") != "Succeeded":
+        house.argo.advance()
+    house.clock.pass_by(timedelta(days=8))
+    await house.fire(alertname="WorkflowFinishedNotArchived", severity="info")
+    await house.live(timedelta(minutes=7), STEP)
+
+
+async def test_a_workflow_that_ended_long_ago_is_archived_and_deleted(house: House) -> None:
+    live(house, "archive-finished-workflow")
+    archivist = Archivist(
+        house.rooms.database, Bucket(), cluster=house.rooms.cluster, prefix="workflow-archives", now=house.clock
+    )
+    house.rooms = replace(house.rooms, archivist=archivist)
+
+    await ended_long_ago(house)
+
+    assert (await outcome(house))[0] == "succeeded"
+    assert await house.rows("select name from archives") == [(NAME,)]
+    assert house.effects() == [f"DELETE {NAME}"]
+
+
+async def test_without_a_bucket_nothing_is_archived_or_deleted(house: House) -> None:
+    live(house, "archive-finished-workflow")
+
+    await ended_long_ago(house)
+
+    found, reason = await outcome(house)
+    assert found == "blocked"
+    assert "set archive.bucket" in reason
     assert house.effects() == []
 
 
