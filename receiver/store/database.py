@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from receiver.model.errors import StoreError, StoreUnavailable
+from receiver.store.pool_log import POOL_LOG
 
 Transaction = AsyncConnection
 """An open transaction; made by `Database.transaction` and handed to the other functions of this room."""
@@ -62,7 +63,7 @@ class Database:
             timeout=_PATIENCE.total_seconds(),
             reconnect_timeout=_AGAIN.total_seconds(),
             close_returns=True,
-            configure=_write_clean_json,
+            configure=_configure,
             kwargs={**_LOST, "options": "-c timezone=UTC", "application_name": "receiver"},
         )
         self._engine: AsyncEngine = create_async_engine(
@@ -73,6 +74,7 @@ class Database:
 
     async def open(self) -> None:
         """Start the pool; connections follow when the server answers."""
+        POOL_LOG.listen()
         await self.pool.open(wait=False)
 
     async def close(self) -> None:
@@ -175,6 +177,12 @@ class translated:  # noqa: N801 - reads as a word of its with-statement
 def to_json(value: object) -> str:
     """Write JSON that Postgres can hold: the NUL escape, which jsonb refuses, becomes U+FFFD."""
     return _NUL.sub(r"\1\\ufffd", json.dumps(value, ensure_ascii=True, separators=(",", ":")))
+
+
+async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Prepare a new connection; that there is one ends an outage."""
+    await _write_clean_json(connection)
+    POOL_LOG.connected()
 
 
 async def _write_clean_json(connection: psycopg.AsyncConnection[Any]) -> None:

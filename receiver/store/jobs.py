@@ -14,7 +14,7 @@ from typing import Any, Final
 import procrastinate
 import psycopg
 from procrastinate import exceptions
-from sqlalchemy import text
+from sqlalchemy import BigInteger, ColumnElement, SQLColumnExpression, cast, column, literal_column, select, table, text
 
 from receiver.model.errors import StoreUnavailable
 from receiver.store.database import Database, Transaction, end
@@ -25,6 +25,9 @@ _STALLED: Final = timedelta(seconds=20)
 """A worker that has not beaten its heart for so long is taken for dead, and its jobs are done again."""
 
 _ALIVE: Final = "select exists (select from procrastinate_workers where last_heartbeat > now() - :stalled)"
+
+_JOBS: Final = table("procrastinate_jobs", column("task_name"), column("args"), column("status"))
+"""Of procrastinate's own table, what we ask it."""
 
 _GRACE: Final = timedelta(seconds=10)
 """How long jobs under way are given to end."""
@@ -134,6 +137,20 @@ class Queue:
         except exceptions.ConnectorException as error:
             raise StoreUnavailable(f"the queue lost Postgres: {_reason(error)}") from error
         return len(found)
+
+
+def waits(job: Job, argument: str, number: SQLColumnExpression[int]) -> ColumnElement[bool]:
+    """Say in SQL whether a job about a row waits in the queue; one that a worker has taken does not wait any more.
+
+    Args:
+        job: Which kind of job.
+        argument: Its argument that is the number of the row.
+        number: The number of the row.
+    """
+    waiting = select(cast(_JOBS.c.args.op("->>")(argument), BigInteger)).where(
+        _JOBS.c.task_name == job.title, _JOBS.c.status == literal_column("'todo'")
+    )
+    return number.in_(waiting)
 
 
 def _reason(error: Exception) -> str:

@@ -1,5 +1,7 @@
 """What is overdue: each row whose time has come gets a new job and, with it, a new time.
 
+A message keeps its time until it is claimed, so that it gets a job only while none waits for it.
+
 Every replica sweeps; rows that another one holds are skipped. So a lost job, a dead worker or an emptied queue delays
 work by one lease, and ten thousand waiting runs cost one indexed statement a second.
 """
@@ -12,7 +14,7 @@ from sqlalchemy import select, update
 from receiver.model.remediation import RunState
 from receiver.store.database import Transaction
 from receiver.store.decisions import TICK_LEASE
-from receiver.store.jobs import Job, Queue
+from receiver.store.jobs import Job, Queue, waits
 from receiver.store.looks import ACTIVE
 from receiver.store.outbox import is_due
 from receiver.store.stories import LOOK_LEASE
@@ -87,9 +89,10 @@ async def _due_requests(transaction: Transaction, now: datetime) -> list[int]:
 
 
 async def _due_messages(transaction: Transaction, now: datetime) -> list[int]:
+    """List messages that may be sent and for which no job waits; their own lease begins only when one is claimed."""
     due = await transaction.execute(
         select(MessageRow.id)
-        .where(is_due(now))
+        .where(is_due(now), ~waits(Job.SEND, "message_id", MessageRow.id))
         .order_by(MessageRow.due_at)
         .limit(_MOST)
         .with_for_update(skip_locked=True)
