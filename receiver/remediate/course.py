@@ -11,6 +11,12 @@ def has_acted(run: Run) -> bool:
     return any(found is not None and found.on_target for found in passed)
 
 
+def has_ended(run: Run) -> bool:
+    """Answer whether the run has ended the very workflow that its alert was about."""
+    passed = (effect(verb_at(run, cursor)) for cursor in range(run.cursor))
+    return any(found is not None and bool(found.made_good_by) for found in passed)
+
+
 def is_midway(run: Run) -> bool:
     """Answer whether the run has ended something that a step still ahead makes good: now nothing may stop it."""
     ahead = {verb_at(run, cursor) for cursor in range(run.cursor, len(run.steps))}

@@ -10,7 +10,7 @@ from receiver.model.remediation import Entry, Run, Target
 from receiver.model.workflow import Pod, Workflow
 from receiver.remediate.vocabulary import Values, observe
 
-PASSING: Final = ("held_since", "unreadable_since", "unkept_since", "unkept_tries")
+PASSING: Final = ("held_since", "held_seen", "unreadable_since", "unkept_since", "unkept_tries")
 """Variables of a run that belong to one step and end with it."""
 
 KEPT: Final = "kept"

@@ -1,5 +1,6 @@
 """What a run does next. Pure: the pipeline reads the facts, asks here, and keeps the answer before anything else."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -19,16 +20,23 @@ from receiver.remediate.attempt import (
     still_fires,
     wait_for_cluster,
 )
-from receiver.remediate.course import has_acted, is_midway
+from receiver.remediate.course import has_acted, has_ended, is_midway
 from receiver.remediate.expression import Expression, NotEvaluable, reading
 from receiver.remediate.facts import KEPT, Facts, is_the_one, lasting, values_of, watched
 from receiver.remediate.language import parse_step
 from receiver.remediate.tick import Finished, Passed, Tick, Wait
+from receiver.remediate.vocabulary import Values
 
 SHORTEST_POLL: Final = timedelta(seconds=1)
 LONGEST_POLL: Final = timedelta(seconds=10)
+LONGEST_BLINK: Final = timedelta(minutes=3)
+"""How long nobody may have looked at a condition that is to hold without a break: longer than a replica needs to take
+over, and shorter than a workflow needs to get stuck once more unseen."""
 APPROVAL_POLL: Final = timedelta(minutes=1)
 """How often an unanswered approval is looked at: an alert may resolve meanwhile. An answer wakes the run at once."""
+
+_RESOLVE: Final = "alert.status"
+_NO_PROOF: Final = "the run that the alert was about was ended by this remediation, so its resolve proves nothing"
 
 
 def advance(run: Run, facts: Facts) -> Tick:
@@ -131,7 +139,7 @@ def _verify(run: Run, facts: Facts, check: Verify) -> Tick:
         return finish(run, Outcome.FAILED, f"{text}; now {seen}.")
     return Wait(
         until=min(deadline, *_next_looks(facts.now, held_since, check.hold)),
-        vars=lasting(run.vars) | ({} if held_since is None else {"held_since": held_since.isoformat()}),
+        vars=lasting(run.vars) | _holding(held_since, facts.now),
         text=f"{check.that.shown} is {'true' if holds else 'not true'} at the moment: {seen}.",
     )
 
@@ -155,15 +163,31 @@ def _unwatchable(run: Run, facts: Facts) -> Tick | None:
 def _ask(run: Run, facts: Facts, condition: Expression) -> tuple[bool, str]:
     """Evaluate a condition; one that cannot be evaluated is not true, and says why."""
     values = values_of(run, facts)
+    if has_ended(run):
+        values = _without_resolve(values)
     try:
         return condition.holds(values), reading(condition, values)
     except NotEvaluable as error:
         return False, str(error)
 
 
+def _without_resolve(values: Values) -> Values:
+    """Leave out whether the alert fires: where the run ended what it is about, its resolve says nothing of a cure."""
+    known = {name: value for name, value in values.known.items() if name != _RESOLVE}
+    return replace(values, known=known, missing={**values.missing, _RESOLVE: _NO_PROOF})
+
+
+def _holding(since: datetime | None, now: datetime) -> dict[str, str]:
+    return {} if since is None else {"held_since": since.isoformat(), "held_seen": now.isoformat()}
+
+
 def _held_since(run: Run, facts: Facts) -> datetime:
-    said = run.vars.get("held_since")
-    return datetime.fromisoformat(said) if isinstance(said, str) else facts.now
+    """Say since when a condition has held; a time in which nobody could look does not count."""
+    since, seen = run.vars.get("held_since"), run.vars.get("held_seen")
+    if not isinstance(since, str) or not isinstance(seen, str):
+        return facts.now
+    unseen = facts.now - datetime.fromisoformat(seen)
+    return facts.now if unseen > LONGEST_BLINK else datetime.fromisoformat(since)
 
 
 def _is_finished(facts: Facts) -> bool:

@@ -251,10 +251,12 @@ def test_pods_that_cannot_be_read_are_waited_for_before_the_first_effect() -> No
 
 def test_a_check_passes_only_when_it_has_held_without_a_break() -> None:
     first = waits(verifying(), facts(workflow=NEW))
-    held = verifying(vars=first.vars)
-    early = waits(held, facts(workflow=replace(NEW, progress_at=NOW), now=NOW + timedelta(minutes=4, seconds=55)))
+    moved = replace(NEW, progress_at=NOW)
+    looked = waits(verifying(vars=first.vars), facts(workflow=moved, now=NOW + timedelta(minutes=2, seconds=30)))
+    held = verifying(vars=looked.vars)
+    early = waits(held, facts(workflow=moved, now=NOW + timedelta(minutes=4, seconds=55)))
     moving = replace(NEW, progress_at=NOW + timedelta(minutes=5))
-    passed = advance(held, facts(workflow=moving, now=NOW + timedelta(minutes=6)))
+    passed = advance(verifying(vars=early.vars), facts(workflow=moving, now=NOW + timedelta(minutes=6)))
 
     assert first.until == NOW + timedelta(seconds=10)
     assert early.vars["held_since"] == first.vars["held_since"]
@@ -263,13 +265,41 @@ def test_a_check_passes_only_when_it_has_held_without_a_break() -> None:
 
 
 def test_a_break_starts_the_hold_anew() -> None:
-    held = verifying(vars=WATCHING_NEW | {"held_since": NOW.isoformat()})
+    held = verifying(vars=WATCHING_NEW | {"held_since": NOW.isoformat(), "held_seen": NOW.isoformat()})
 
     broken = waits(held, facts(workflow=replace(NEW, suspended=True, phase=Phase.PENDING)))
     again = waits(verifying(vars=broken.vars), facts(workflow=NEW, now=NOW + timedelta(seconds=30)))
 
     assert broken.vars == WATCHING_NEW
     assert again.vars["held_since"] == (NOW + timedelta(seconds=30)).isoformat()
+
+
+def test_a_time_in_which_nobody_looked_does_not_count() -> None:
+    since = {"held_since": NOW.isoformat(), "held_seen": (NOW + timedelta(minutes=1)).isoformat()}
+    late = facts(workflow=replace(NEW, progress_at=NOW + timedelta(minutes=8)), now=NOW + timedelta(minutes=8))
+
+    assert waits(verifying(vars=WATCHING_NEW | since), late).vars["held_since"] == late.now.isoformat()
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        ("workflow.terminate", Wait),  # it ended what the alert was about, which therefore resolves
+        ("pod.delete", Passed),  # the workflow that the alert is about goes on
+    ],
+)
+def test_a_resolve_proves_nothing_where_the_run_ended_what_the_alert_was_about(
+    first: str, expected: type[Wait | Passed]
+) -> None:
+    check = {"that": 'alert.status == "resolved"', "within": "10m"}
+    verbs = (first, "workflow.resubmit") if first == "workflow.terminate" else (first,)
+    steps = ({"action": verb, "params": {}} for verb in verbs)
+    at_the_check = run(steps=(*steps, {"action": "verify", "params": check}), cursor=len(verbs))
+
+    found = advance(at_the_check, facts(alert=alert(status=AlertStatus.RESOLVED)))
+
+    assert isinstance(found, expected)
+    assert ("its resolve proves nothing" in found.text) is (expected is Wait)
 
 
 def test_a_workflow_that_succeeds_passes_the_check_at_once() -> None:
