@@ -16,6 +16,7 @@ from receiver.model.incident import Incident, Occurrence
 from receiver.model.workflow import Phase, Pod, Workflow
 
 _LONGEST_SHOWN: Final = 200
+_OF_INCIDENT: Final = ("incident.quiet", "incident.flaps", "incident.opened_at")
 
 
 class Kind(Enum):
@@ -45,6 +46,7 @@ _TABLE: Final = (
     ("alert.labels", Kind.MAP, "All its labels, as sent."),
     ("alert.annotations", Kind.MAP, "All its annotations, as sent last."),
     ("alert.starts_at", Kind.TIMESTAMP, "When it began to fire."),
+    ("incident.quiet", Kind.BOOL, "Whether none of its alerts fires."),
     ("incident.flaps", Kind.INT, "How often the incident began to fire again within its linger."),
     ("incident.opened_at", Kind.TIMESTAMP, "When the first firing of the incident was received."),
     ("workflow.namespace", Kind.STRING, "Where it lives."),
@@ -126,9 +128,10 @@ def observe(
     known: dict[str, object] = {"now": now, **_of_alert(alert)}
     missing: dict[str, str] = {}
     if incident is None:
-        missing |= dict.fromkeys(("incident.flaps", "incident.opened_at"), "the alert has no incident")
+        missing |= dict.fromkeys(_OF_INCIDENT, "the alert has no incident")
     else:
-        known |= {"incident.flaps": incident.flaps, "incident.opened_at": incident.opened_at}
+        values = (incident.quiet_since is not None, incident.flaps, incident.opened_at)
+        known |= dict(zip(_OF_INCIDENT, values, strict=True))
     if pods is None:
         missing |= dict.fromkeys(("pods.count", "pods.waiting", "pods.restarts"), "its pods could not be read")
     else:
