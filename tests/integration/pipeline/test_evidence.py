@@ -78,6 +78,19 @@ async def test_where_a_bucket_is_configured_the_evidence_lies_there(house: House
     assert next(iter(bucket.objects)).startswith("evidence/2026/11/24/run-1-step-0-")
 
 
+async def test_a_real_store_takes_it_and_gives_it_back(house: House, weed: Any) -> None:
+    s3 = weed.client(weed.new_bucket())
+    house.rooms = replace(house.rooms, vault=s3)
+    stuck_workflow(house.cluster, NAMESPACE, WORKFLOW, course="hang, succeed")
+
+    await house.fire()
+    await house.work()
+    bundle = await bundle_of(house)
+    await s3.close()
+
+    assert bundle["workflow"]["metadata"]["name"] == WORKFLOW
+
+
 async def test_while_evidence_cannot_be_kept_nothing_is_done_and_later_it_is(house: House) -> None:
     bucket = Bucket()
     bucket.away = True
