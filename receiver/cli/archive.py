@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from receiver.cli.archive_setup import setup
 from receiver.cli.person import person
 from receiver.cli.reading import (
     Config,
@@ -45,7 +46,7 @@ from receiver.web.api.archives import ArchivePage, archive_page, archive_shape, 
 app = typer.Typer(
     add_completion=False,
     name="archive",
-    help="Finished workflows on S3: create, list, get, verify.",
+    help="Finished workflows on S3: setup, create, list, get, verify.",
     no_args_is_help=True,
 )
 
@@ -57,6 +58,8 @@ At = Annotated[
 
 _NAMED: Final = re.compile(r"([^/\s]+)/([^/\s]+)")
 _AT_ONCE: Final = 200
+
+app.command("setup")(setup)
 
 
 @app.command("create")

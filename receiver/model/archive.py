@@ -76,7 +76,7 @@ class Archived:
             "workflow-name": self.name,
             "namespace": self.namespace,
             "workflow-uid": self.uid,
-            "archive-date": self.archived_at.astimezone(UTC).isoformat(timespec="seconds"),
+            "archive-date": f"{self.archived_at.astimezone(UTC):%Y%m%d_%H%M%S}",
             "checksum-sha256": self.sha256,
             "content-sha256": self.content,
         }

@@ -125,6 +125,18 @@ async def test_what_is_not_whole_is_named_and_ends_with_1(receiver: Receiver, we
     assert (json.loads(listed[1])["items"][0]["verified_at"]) is None
 
 
+async def test_what_a_store_does_not_offer_is_said_and_what_fails_ends_with_1(receiver: Receiver) -> None:
+    tried = await receiver("setup", "--dry-run")
+    code, told, error = await receiver("setup")
+
+    assert (tried[0], code, error) == (0, 1, "")
+    assert "bucket: as it ought to be\n" in told
+    assert "public access: not offered by this store\n" in told
+    assert "lifecycle: would be changed\n" in tried[1]
+    assert "lifecycle: not changed: " in told
+    assert '  +       "ID": "WorkflowArchiveLifecycle",' in told
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

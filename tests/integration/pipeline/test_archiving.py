@@ -132,7 +132,7 @@ async def test_a_finished_workflow_comes_back_to_the_byte_and_is_in_the_index(sc
     assert label is not None
     assert label.metadata["workflow-name"] == "etl"
     assert label.metadata["namespace"] == "argo"
-    assert label.metadata["archive-date"] == "2026-11-24T09:00:00+00:00"
+    assert label.metadata["archive-date"] == "20261124_090000"
     assert label.metadata["checksum-sha256"] == kept.sha256
     assert (kept.phase, kept.archived_by, kept.verified_at) == ("Succeeded", "ann", NOW)
     async with scene.database.transaction() as tx:
