@@ -7,14 +7,15 @@ over the labels answers, in windows of time that grow backwards, until the page 
 regular expression, a text) stops after a bounded number of rows and gives a cursor to go on from there.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, Final
 
 import psycopg
-from sqlalchemy import Select, and_, func, select, text
+from sqlalchemy import Select, and_, column, func, literal_column, select, text
 from sqlalchemy.exc import DBAPIError
 
 from receiver.model.errors import QueryRefused
@@ -53,8 +54,22 @@ _SHAPE: Final = {
     "plan_cache_mode": "force_custom_plan",
     "statement_timeout": str(int(_TIMEOUT.total_seconds() * 1000)),
 }
-_BY_INDEX: Final = {"enable_seqscan": "off", "enable_indexscan": "off"}
+_BY_INDEX: Final = {"enable_seqscan": "off", "enable_indexscan": "off", "enable_indexonlyscan": "off"}
 """Leaves only bitmaps, and so the index over the labels."""
+
+_SET: Final = text(
+    "with before as materialized ("
+    " select name, value, current_setting(name) as was"
+    " from unnest(cast(:names as text[]), cast(:values as text[])) as wanted (name, value)"
+    ") select name, was, set_config(name, value, true) from before"
+)
+"""Sets settings for the rest of the transaction; returns what they were."""
+
+_WALKED: Final = SimpleNamespace(**{one.name: column(one.name, one.type) for one in _TABLE})
+"""The columns of a subquery that has those of the table: to ask the subquery for them costs SQLAlchemy milliseconds."""
+
+Shape = Callable[[Mapping[str, str]], Awaitable[None]]
+"""Changes settings of the transaction; what they were comes back at the end."""
 
 
 async def page(tx: Transaction, wanted: AlertFilter, *, limit: int = 50, cursor: str | None = None) -> Page[Occurrence]:
@@ -107,10 +122,11 @@ class _Reading:
         if self.conditions.answered_in_order:
             found = await self.tx.execute(self._ordered(self.position.key).limit(self.count))
             return list(found), None
-        async with _settings(self.tx, _SHAPE):
-            return await self._search()
+        async with _shaping(self.tx) as shape:
+            await shape(_SHAPE)
+            return await self._search(shape)
 
-    async def _search(self) -> tuple[list[Row], Key | None]:
+    async def _search(self, shape: Shape) -> tuple[list[Row], Key | None]:
         if not self.conditions.indexed:
             return await self._walk(_WALK)
         rows, edge = await self._walk(_PROBE)
@@ -118,8 +134,8 @@ class _Reading:
             return rows, None
         if self.conditions.residual and await self._hits(_PROBE) >= _DENSE:
             return await self._walk(_WALK)
-        async with _settings(self.tx, _BY_INDEX):
-            return rows + await self._by_index(edge, self.count - len(rows)), None
+        await shape(_BY_INDEX)
+        return rows + await self._by_index(edge, self.count - len(rows)), None
 
     def _ordered(self, key: Key | None) -> Select[Any]:
         statement = select(OccurrenceRow).where(*all_of(self.conditions.ordered, _TABLE))
@@ -128,9 +144,10 @@ class _Reading:
     async def _walk(self, reach: int) -> tuple[list[Row], Key | None]:
         """Look at the next *reach* rows in order; the edge is None when the page is full or nothing lies beyond."""
         walked = self._ordered(self.position.key).limit(reach).subquery("walked")
-        sorting = ORDER.sorting(backwards=self.position.backwards, columns=(walked.c.starts_at, walked.c.id))
-        wanted = all_of((*self.conditions.indexed, *self.conditions.residual), walked.c)
-        rows = list(await self.tx.execute(select(walked).where(*wanted).order_by(*sorting).limit(self.count)))
+        sorting = ORDER.sorting(backwards=self.position.backwards, columns=(_WALKED.starts_at, _WALKED.id))
+        wanted = all_of((*self.conditions.indexed, *self.conditions.residual), _WALKED)
+        asked: Select[Any] = select(literal_column("*")).select_from(walked).where(*wanted).order_by(*sorting)
+        rows = list(await self.tx.execute(asked.limit(self.count)))
         return rows, None if len(rows) >= self.count else await self._edge(reach)
 
     async def _edge(self, reach: int) -> Key | None:
@@ -140,7 +157,7 @@ class _Reading:
 
     async def _hits(self, reach: int) -> int:
         walked = self._ordered(self.position.key).limit(reach).subquery("walked")
-        counted = select(func.count()).select_from(walked).where(*all_of(self.conditions.indexed, walked.c))
+        counted = select(func.count()).select_from(walked).where(*all_of(self.conditions.indexed, _WALKED))
         return int((await self.tx.execute(counted)).scalar_one())
 
     async def _by_index(self, edge: Key, count: int) -> list[Row]:
@@ -156,9 +173,8 @@ class _Reading:
         every = all_of((*conditions.ordered, *conditions.indexed, *conditions.residual), _TABLE)
         within = and_(OccurrenceRow.starts_at >= since, OccurrenceRow.starts_at <= until)
         beyond = ORDER.beyond(edge, backwards=self.position.backwards)
-        found = select(OccurrenceRow).where(*every, within, beyond).cte("found").prefix_with("materialized")
-        sorting = ORDER.sorting(backwards=self.position.backwards, columns=(found.c.starts_at, found.c.id))
-        return select(found).order_by(*sorting)
+        found = select(OccurrenceRow).where(*every, within, beyond)
+        return found.order_by(*ORDER.sorting(backwards=self.position.backwards))
 
 
 def _windows(edge: Any, *, backwards: bool) -> Iterator[tuple[datetime, datetime]]:
@@ -175,24 +191,16 @@ def _windows(edge: Any, *, backwards: bool) -> Iterator[tuple[datetime, datetime
 
 
 @asynccontextmanager
-async def _settings(tx: Transaction, wanted: dict[str, str]) -> AsyncIterator[None]:
+async def _shaping(tx: Transaction) -> AsyncIterator[Shape]:
     """Change settings of the transaction for some statements; an error ends the transaction and them with it."""
-    names = list(wanted)
-    asked = text("select name, current_setting(name) from unnest(cast(:names as text[])) as name")
-    before = [(str(name), str(value)) for name, value in await tx.execute(asked, {"names": names})]
-    await _set(tx, list(wanted.items()))
-    yield
-    await _set(tx, before)
+    before: dict[str, str] = {}
 
+    async def shape(wanted: Mapping[str, str]) -> None:
+        for name, value, _ in await tx.execute(_SET, {"names": list(wanted), "values": list(wanted.values())}):
+            before.setdefault(name, value)
 
-async def _set(tx: Transaction, values: list[tuple[str, str]]) -> None:
-    await tx.execute(
-        text(
-            "select set_config(name, value, true) "
-            "from unnest(cast(:names as text[]), cast(:values as text[])) as wanted (name, value)"
-        ),
-        {"names": [name for name, _ in values], "values": [value for _, value in values]},
-    )
+    yield shape
+    await tx.execute(_SET, {"names": list(before), "values": list(before.values())})
 
 
 @contextmanager

@@ -259,7 +259,8 @@ async def test_a_rare_label_is_asked_of_the_index_over_labels(database: Database
         reading = alerts._Reading(tx=tx, conditions=sort(wanted), position=Position(), count=51)
         asked = reading._window((NOW, 1), NOW - timedelta(days=7), NOW).limit(51).compile(dialect=tx.dialect)
         values = {name: Jsonb(value) if isinstance(value, dict) else value for name, value in asked.params.items()}
-        async with alerts._settings(tx, alerts._BY_INDEX):
+        async with alerts._shaping(tx) as shape:
+            await shape(alerts._BY_INDEX)
             plan = "\n".join((await tx.exec_driver_sql(f"explain {asked}", values)).scalars())
 
     assert "labels_idx" in plan
