@@ -36,6 +36,7 @@ from receiver.clients.kubernetes import Cluster
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.archive import Archived, unpacked
 from receiver.model.errors import ArchiveAbsent, S3Error, SettingsError
+from receiver.model.workflow import Workflow
 from receiver.pipeline.archiving import Archivist
 from receiver.settings import Settings
 from receiver.store import archives
@@ -46,11 +47,11 @@ from receiver.web.api.archives import ArchivePage, archive_page, archive_shape, 
 app = typer.Typer(
     add_completion=False,
     name="archive",
-    help="Finished workflows on S3: setup, create, list, get, verify.",
+    help="Finished workflows on S3: setup, create, list, get, verify, restore.",
     no_args_is_help=True,
 )
 
-Workflow = Annotated[str, typer.Argument(metavar="NS/NAME", help="The workflow, with its namespace.")]
+Named = Annotated[str, typer.Argument(metavar="NS/NAME", help="The workflow, with its namespace.")]
 Which = Annotated[str, typer.Argument(metavar="NS/NAME|ID", help="The newest archive of a workflow, or one by number.")]
 At = Annotated[
     str | None, typer.Option("--at", metavar="YYYYmmdd_HHMMSS", help="The one that ended then, in UTC, as in its key.")
@@ -63,7 +64,7 @@ app.command("setup")(setup)
 
 
 @app.command("create")
-def create(workflow: Workflow, *, config: Config = None, output: Output = Form.TABLE) -> None:
+def create(workflow: Named, *, config: Config = None, output: Output = Form.TABLE) -> None:
     """Archive a finished workflow, read it back, and write it into the index. It stays in the cluster."""
     namespace, name = _named(workflow, "NS/NAME")
     kept = run(_create(settings_of(config), namespace, name))
@@ -155,6 +156,21 @@ def get(
         raise SettingsError(f"--file {file} cannot be written: {error.strerror}") from error
 
 
+@app.command("restore")
+def restore(
+    archive: Which,
+    *,
+    config: Config = None,
+    at: At = None,
+    name: Annotated[str | None, typer.Option(help="What the new workflow is called; else as the old one.")] = None,
+    begin: Annotated[bool, typer.Option("--begin", help="Let it begin at once; else it is suspended.")] = False,
+) -> None:
+    """Create a new workflow out of an archived one. It begins at its beginning, once somebody resumes it."""
+    made = run(_restore(settings_of(config), archive, _moment_of(at), name, begin=begin))
+    state = "suspended; `argo resume` lets it begin" if made.suspended else "and begins"
+    say(f"workflow {made.namespace}/{made.name} is there, {state}")
+
+
 @app.command("verify")
 def verify(
     archive: Annotated[
@@ -186,6 +202,13 @@ async def _get(settings: Settings, which: str, at: datetime | None) -> bytes:
         async with database.transaction() as tx:
             found = await _found(tx, which, at)
         return unpacked(await archivist.read(found))
+
+
+async def _restore(settings: Settings, which: str, at: datetime | None, name: str | None, *, begin: bool) -> Workflow:
+    async with _desk(settings) as (database, archivist, _):
+        async with database.transaction() as tx:
+            found = await _found(tx, which, at)
+        return await archivist.restore(found, name=name or found.name, suspended=not begin)
 
 
 async def _verify(settings: Settings, which: str | None, at: datetime | None, output: Form) -> bool:

@@ -31,7 +31,7 @@ LATER: Final[Mapping[str, Later]] = {
     "why": Later("receiver.cli.why", "Every decision about an alert or an incident, above all each refusal."),
     "outbox": Later("receiver.cli.outbox", "What people were told, and what became of it."),
     "deadletter": Later("receiver.cli.deadletters", "Bodies that were not understood: list, show, replay, discard."),
-    "archive": Later("receiver.cli.archive", "Finished workflows on S3: setup, create, list, get, verify."),
+    "archive": Later("receiver.cli.archive", "Finished workflows on S3: setup, create, list, get, verify, restore."),
     "history": Later("receiver.cli.history", "Old history to Parquet on S3, then out of Postgres: export, prune."),
     "stats": Later("receiver.cli.stats", "What happened over time, what was loud and what was silent."),
 }

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 
 from receiver.clients.argo import ArgoServer
 from receiver.clients.kubernetes import Cluster
+from receiver.clients.kubernetes.rerun import restoration
 from receiver.clients.kubernetes.whole import with_steps, with_steps_of
-from receiver.model.archive import Archived, NotAnArchive, canonical, fault, key_of, packed
+from receiver.model.archive import Archived, NotAnArchive, canonical, fault, key_of, packed, read, unpacked
 from receiver.model.errors import (
     Conflict,
     NodesUnreadable,
@@ -170,6 +171,27 @@ class Archivist:
         if found:
             raise S3Damaged(f"{archived.place} is not what the index says: {found}")
         return body
+
+    async def restore(self, archived: Archived, *, name: str, suspended: bool) -> Workflow:
+        """Create a new workflow out of an archived one. Repeating it under one name makes no second one.
+
+        Args:
+            archived: Of which.
+            name: What the new one is called.
+            suspended: Whether it waits for a person before it begins.
+
+        Raises:
+            AlreadyExists: Another workflow has that name.
+            ClusterError: It could not be created; after `ClusterUnreachable` it may have been.
+            S3Error: The archive could not be read, or is not whole.
+        """
+        body = await self.read(archived)
+        if self._cluster is None:
+            raise RequestRefused(f"{archived.place} cannot be restored: no cluster is configured.")
+        raw = read(unpacked(body))
+        operation = f"restore:{archived.id}:{archived.uid}"
+        made = restoration(raw, name=name, operation=operation, place=archived.place, suspended=suspended)
+        return await self._cluster.create_workflow(made, name, operation=operation)
 
     async def _read(self, workflow: Workflow, by: str) -> _Whole:
         """Read a workflow with all its steps, and write it in the form of the archive."""

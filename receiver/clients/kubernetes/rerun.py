@@ -9,7 +9,14 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from receiver.clients.kubernetes.marks import FROM_UID, OPERATION, PARAMETERS, RESUBMITTED_FROM
+from receiver.clients.kubernetes.marks import (
+    ARCHIVE,
+    FROM_UID,
+    OPERATION,
+    PARAMETERS,
+    RESTORED_FROM,
+    RESUBMITTED_FROM,
+)
 
 _OURS = "receiver/"
 _LABELS_OF_THE_OLD_RUN = frozenset(
@@ -45,6 +52,30 @@ def resubmission(raw: Mapping[str, Any], *, name: str, operation: str) -> dict[s
         del spec["activeDeadlineSeconds"]
     _drop_marks(spec)
     return {"apiVersion": raw["apiVersion"], "kind": raw["kind"], "metadata": repeated, "spec": spec}
+
+
+def restoration(raw: Mapping[str, Any], *, name: str, operation: str, place: str, suspended: bool) -> dict[str, Any]:
+    """Return the body that creates the workflow called *name* out of an archived one.
+
+    It is a new workflow, which begins at its beginning and belongs to no lineage. It has no owner: who owned the old
+    one may have gone, and Kubernetes would then delete the new one as well.
+
+    Args:
+        raw: The archived workflow.
+        name: What the new one is called.
+        operation: Who asks.
+        place: Where the archive lies.
+        suspended: Whether it waits for a person before it begins.
+    """
+    made = resubmission(raw, name=name, operation=operation)
+    metadata = made["metadata"]
+    for part in ("generateName", "ownerReferences"):
+        metadata.pop(part, None)
+    del metadata["labels"][RESUBMITTED_FROM], metadata["annotations"][FROM_UID]
+    metadata["labels"][RESTORED_FROM] = raw["metadata"]["uid"]
+    metadata["annotations"][ARCHIVE] = place
+    made["spec"]["suspend"] = suspended
+    return made
 
 
 def marked(manifest: Mapping[str, Any], *, name: str, operation: str) -> dict[str, Any]:

@@ -107,6 +107,31 @@ def told_of(kept: Any) -> str:
     return f"workflow argo/etl is archive {kept['id']}, {place}: {kept['size']} bytes, read back and compared\n"
 
 
+async def test_an_archived_workflow_is_brought_back_as_a_new_one_that_says_where_it_is_from(
+    receiver: Receiver, api: ApiServer
+) -> None:
+    old = api.registry.read(WORKFLOW, "argo", "etl")
+    _, told, _ = await receiver("create", "argo/etl", "-o", "json")
+    kept = json.loads(told)
+
+    collided = await receiver("restore", "argo/etl")
+    restored = await receiver("restore", "argo/etl", "--name", "etl-again")
+    repeated = await receiver("restore", "argo/etl", "--name", "etl-again")
+    began = await receiver("restore", str(kept["id"]), "--name", "etl-third", "--begin")
+
+    made = api.registry.read(WORKFLOW, "argo", "etl-again")
+    assert (collided[0], collided[1]) == (1, "")
+    assert "argo/etl" in collided[2]
+    assert api.registry.read(WORKFLOW, "argo", "etl") == old
+    assert (restored[0], repeated) == (0, restored)
+    assert restored[1] == "workflow argo/etl-again is there, suspended; `argo resume` lets it begin\n"
+    assert made["metadata"]["labels"] == {"agent": "rex", "receiver/restored-from": old["metadata"]["uid"]}
+    assert made["metadata"]["annotations"]["receiver/archive"] == f"s3://{kept['bucket']}/{kept['key']}"
+    assert made["spec"] == old["spec"] | {"suspend": True}
+    assert "nodes" not in made.get("status", {})
+    assert began[1] == "workflow argo/etl-third is there, and begins\n"
+
+
 async def test_what_is_not_whole_is_named_and_ends_with_1(receiver: Receiver, weed: Any) -> None:
     _, told, _ = await receiver("create", "argo/etl", "-o", "json")
     kept, admin = json.loads(told), weed.admin()
