@@ -12,6 +12,8 @@ from receiver.model.remediation import Outcome, Run
 from receiver.pipeline.gathering import join
 from receiver.pipeline.guarding import targets_of
 from receiver.pipeline.rooms import Rooms
+from receiver.remediate.attempt import SETTLE
+from receiver.remediate.course import has_acted
 from receiver.remediate.guards import GuardFacts, Question
 from receiver.remediate.guards.fleet import storm
 from receiver.remediate.tick import Finished, Wait
@@ -28,11 +30,11 @@ async def held_back(rooms: Rooms, transaction: Transaction, run: Run, alert: Occ
     """Say what becomes of a run that is about to take its first effect and must not; None when it may go on.
 
     It waits while everything is paused. It is over where a storm has come up since it was decided: deliveries come one
-    after the other, and the first of many workflows look like the only ones.
+    after the other, and the first of many workflows look like the only ones. An attempt in vain is no effect.
 
     Nobody can pause until the transaction ends, so that after a pause no first effect is written down.
     """
-    if run.journal:
+    if has_acted(run):
         return None
     await pauses.hold(transaction)
     now = rooms.now()
@@ -41,7 +43,12 @@ async def held_back(rooms: Rooms, transaction: Transaction, run: Run, alert: Occ
         ends = [pause.expires_at for pause in found if pause.expires_at is not None]
         text = "; ".join(f"{pause.paused_by} has paused everything: {pause.reason}" for pause in found)
         return Wait(until=min([now + _AGAIN, *ends]), vars=run.vars, text=text)
-    return await _in_storm(rooms, transaction, run, alert, now)
+    end = await _in_storm(rooms, transaction, run, alert, now)
+    settled_at = run.journal[-1].started_at + SETTLE if run.journal else now
+    if end is not None and now < settled_at:
+        # An attempt that was refused, or not answered, may still take effect: then the run has acted, and goes on.
+        return Wait(until=settled_at, vars=run.vars, text=f"An attempt may still take effect; then: {end.text}")
+    return end
 
 
 async def _in_storm(

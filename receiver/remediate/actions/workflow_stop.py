@@ -47,12 +47,13 @@ class WorkflowStop(Effect[Stop]):
         return "" if same else "the workflow is not the one that was decided upon"
 
     async def perform(self, means: Means, turn: Turn[Stop]) -> Performed:
-        """Stop it, and keep what a restart needs should it be deleted meanwhile."""
+        """Stop it as it was looked at, and keep what a restart needs should it be deleted meanwhile."""
         workflow, cluster = turn.facts.workflow, means.the_cluster()
         if workflow is None:
             raise NotFound("There is no workflow to stop: it was deleted since it was decided upon.")
         kept = await kept_for_restart(cluster, turn)
-        return _done(turn, await cluster.stop(workflow, operation=turn.operation), kept=kept)
+        # Whoever has written to it since may have moved it on, or suspended it.
+        return _done(turn, await cluster.stop(workflow, operation=turn.operation, unchanged=True), kept=kept)
 
 
 def _done(turn: Turn[Stop], workflow: Workflow, *, kept: dict[str, object] | None = None) -> Performed:

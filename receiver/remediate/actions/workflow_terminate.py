@@ -57,10 +57,12 @@ class WorkflowTerminate(Effect[Terminate]):
         return "" if same else "the workflow is not the one that was decided upon"
 
     async def perform(self, means: Means, turn: Turn[Terminate]) -> Performed:
-        """Terminate it, and keep what a restart needs should it be deleted meanwhile."""
+        """Terminate it as it was looked at, and keep what a restart needs should it be deleted meanwhile."""
         workflow, cluster = _meant(turn), means.the_cluster()
         kept = await kept_for_restart(cluster, turn)
-        ended = await cluster.terminate(workflow, operation=turn.operation)
+        # Whoever has written to it since may have moved it on, or suspended it. After our own stop, Argo writes to it.
+        unchanged = not is_ours(workflow.stopped_by, turn.run, turn.target)
+        ended = await cluster.terminate(workflow, operation=turn.operation, unchanged=unchanged)
         return _done(turn, ended, kept=kept)
 
 

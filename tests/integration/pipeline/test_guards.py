@@ -159,6 +159,21 @@ async def test_a_run_that_has_not_acted_waits_for_the_end_of_a_pause(house: Hous
     assert terminated(house) == 1
 
 
+async def test_an_attempt_in_vain_is_no_effect_and_is_not_repeated_in_a_pause(house: House) -> None:
+    stuck_workflow(house.cluster, NAMESPACE, WORKFLOW, course="hang, succeed")
+    house.cluster.faults.answer(503, method="PATCH")
+    await house.fire()
+    await house.work()
+    await pause(house, expires_at=house.clock() + timedelta(minutes=3))
+
+    await house.live(timedelta(minutes=2), timedelta(seconds=30))
+    assert await house.rows("select state, attempt from journal") == [("failed", 1)]
+    assert terminated(house) == 0
+
+    await house.live(timedelta(minutes=2), timedelta(seconds=30))
+    assert terminated(house) == 1
+
+
 async def test_a_run_that_has_acted_is_carried_through_a_pause(house: House) -> None:
     stuck_workflow(house.cluster, NAMESPACE, WORKFLOW, course="hang, succeed")
     await house.fire()

@@ -10,16 +10,17 @@ import pytest
 from kubernetes import client
 
 from receiver.clients.kubernetes import Cluster
-from receiver.model.errors import NotFound
+from receiver.model.errors import Conflict, NotFound
 from receiver.model.remediation import Run, Target
 from receiver.model.workflow import Workflow
 from receiver.remediate.actions import Means, Turn
 from receiver.remediate.actions.workflow_resubmit import WorkflowResubmit
+from receiver.remediate.actions.workflow_stop import WorkflowStop
 from receiver.remediate.actions.workflow_terminate import WorkflowTerminate
-from receiver.sandbox.kubernetes import ApiServer
+from receiver.sandbox.kubernetes import WORKFLOW, ApiServer
 from tests.unit.remediate.scenes import facts, run, turn
 
-TERMINATE, RESUBMIT = WorkflowTerminate(), WorkflowResubmit()
+TERMINATE, STOP, RESUBMIT = WorkflowTerminate(), WorkflowStop(), WorkflowResubmit()
 NAMESPACE: dict[str, Any] = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argo"}}
 STUCK: dict[str, Any] = {
     "apiVersion": "argoproj.io/v1alpha1",
@@ -86,6 +87,20 @@ async def test_what_a_verb_did_is_recognised_afterwards_and_repeating_it_does_no
     assert before is None
     assert recovered is not None
     assert first.result == again.result == recovered.result
+
+
+@pytest.mark.parametrize("verb", [TERMINATE, STOP], ids=lambda verb: verb.name)
+async def test_what_was_written_to_after_it_was_looked_at_is_not_ended(
+    server: ApiServer, cluster: Cluster, verb: WorkflowTerminate | WorkflowStop
+) -> None:
+    looked = await seen(cluster, about(await cluster.get_workflow("argo", "etl")))
+    moved = server.registry.read(WORKFLOW, "argo", "etl")
+    server.storage.put(WORKFLOW, moved | {"status": moved["status"] | {"progress": "1/2"}})
+
+    with pytest.raises(Conflict, match="Look again"):
+        await verb.perform(Means(cluster=cluster), looked)
+
+    assert (await cluster.get_workflow("argo", "etl")).shutdown == ""
 
 
 async def test_a_restart_is_recognised_afterwards_and_makes_one_workflow(cluster: Cluster) -> None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 from receiver.clients.kubernetes import Cluster
 from receiver.model.alert import AlertStatus, Fingerprint
 from receiver.model.document import Document
-from receiver.model.errors import NotFound, PreconditionFailed, WorkflowFinished
+from receiver.model.errors import Conflict, NotFound, PreconditionFailed, WorkflowFinished
 from receiver.model.incident import Occurrence, Subject
 from receiver.model.remediation import Entry, EntryState, Mode, Run, RunId, RunState, Target
 from receiver.model.standing import Standing
@@ -184,7 +184,7 @@ class World:
         metadata = {"namespace": namespace, "name": name, "uid": self.workflows[name].uid, "managedFields": []}
         return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": metadata, "spec": {"x": 1}}
 
-    async def terminate(self, workflow: Workflow, *, operation: str) -> Workflow:
+    async def terminate(self, workflow: Workflow, *, operation: str, unchanged: bool) -> Workflow:
         current = self.workflows.get(workflow.name)
         if current is None:
             raise NotFound(workflow.name)
@@ -192,6 +192,8 @@ class World:
             raise PreconditionFailed(workflow.name)
         if current.finished:
             raise WorkflowFinished(workflow.name)
+        if unchanged and current.resource_version != workflow.resource_version:
+            raise Conflict(workflow.name)
         self.terminated += 1
         ended = replace(current, shutdown="Terminate", terminated_by=operation)
         self.workflows[workflow.name] = ended
