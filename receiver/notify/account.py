@@ -31,6 +31,19 @@ _DOING: Final[Mapping[str, str]] = {
     "workflow.terminate": "ending the workflow",
     "workflow.stop": "stopping the workflow",
     "workflow.resubmit": "starting it anew",
+    "workflow.resubmit_memoized": "starting it anew with what it had finished",
+    "workflow.retry": "letting it go on from its failed steps",
+    "workflow.suspend": "suspending the workflow",
+    "workflow.resume": "resuming the workflow",
+    "workflow.archive": "archiving the workflow",
+    "workflow.delete": "deleting the workflow",
+    "workflow.run": "running a workflow for it",
+    "pod.delete": "deleting its stuck pod",
+    "deployment.restart": "having the deployment replace its pods",
+    "job.run": "running a Job for it",
+    "alertmanager.silence": "silencing its alerts",
+    "http.request": "making a request",
+    "notify": "telling people",
     "wait": "waiting until it has ended",
     "verify": "checking that it helped",
 }
@@ -193,10 +206,7 @@ def reason_of(run: Run) -> str:
 
 def steps_of(run: Run) -> list[str]:
     """Say what a run has tried, attempt by attempt, oldest first."""
-    return [
-        f"{moment(entry.finished_at or entry.started_at)} {_attempted(entry)}"
-        for entry in run.journal
-    ]
+    return [f"{moment(entry.finished_at or entry.started_at)} {_attempted(entry)}" for entry in run.journal]
 
 
 def done(entry: Entry) -> str:

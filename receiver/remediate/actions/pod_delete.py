@@ -23,6 +23,9 @@ _POLICIES: Final = frozenset({"Always", "OnError"})
 class DeletePod(Params, frozen=True, kw_only=True):
     """Delete the stuck pod: the one that the alert's label `pod` names, else the only one that is not finished."""
 
+    only_waiting: bool = False
+    """Only while it waits to begin, or one of its containers does: what works is left alone."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
@@ -84,6 +87,8 @@ class PodDelete(Effect[DeletePod]):
         pod = stuck_pod(turn.facts, turn.facts.pods)
         if isinstance(pod, str):
             return pod
+        if turn.params.only_waiting and not _waits(pod):
+            return f"pod {pod.name} waits for nothing any more"
         workflow, seen = watched_now(turn), turn.facts.seen
         if workflow is None or not isinstance(seen, _Seen):
             return "how its steps are retried could not be read"
@@ -142,6 +147,10 @@ def _templates(raw: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     stored = _part(status, "storedWorkflowTemplateSpec")
     listed = (*_list(stored, "templates"), *_list(spec, "templates"), *_part(status, "storedTemplates").values())
     return (one for one in listed if isinstance(one, dict))
+
+
+def _waits(pod: Pod) -> bool:
+    return pod.phase == "Pending" or any(container.waiting for container in pod.containers)
 
 
 def _part(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
