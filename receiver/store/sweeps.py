@@ -1,6 +1,7 @@
 """What is overdue: each row whose time has come gets a new job and, with it, a new time.
 
-A message keeps its time until it is claimed, so that it gets a job only while none waits for it.
+A message keeps its time until it is claimed, and of ten thousand runs that are due at once the last one waits longer
+for its turn than its lease is: both get a job only while none waits for them.
 
 Every replica sweeps; rows that another one holds are skipped. So a lost job, a dead worker or an emptied queue delays
 work by one lease, and ten thousand waiting runs cost one indexed statement a second.
@@ -38,20 +39,22 @@ async def enqueue_due(transaction: Transaction, queue: Queue, now: datetime) -> 
 
 
 async def _due_runs(transaction: Transaction, now: datetime) -> list[tuple[int, int]]:
+    """Wake runs, those first that are due longest; one whose job still waits in a long queue gets no second one."""
     due = (
-        select(RunRow.id)
-        .where(RunRow.state.in_(ACTIVE), RunRow.wake_at <= now)
-        .order_by(RunRow.wake_at)
+        select(RunRow.id, RunRow.wake_at)
+        .where(RunRow.state.in_(ACTIVE), RunRow.wake_at <= now, ~waits(Job.TICK, "run_id", RunRow.id))
+        .order_by(RunRow.wake_at, RunRow.id)
         .limit(_MOST)
         .with_for_update(skip_locked=True)
+        .cte("due")
     )
     woken = await transaction.execute(
         update(RunRow)
-        .where(RunRow.id.in_(due.scalar_subquery()))
+        .where(RunRow.id == due.c.id)
         .values(state=RunState.RUNNING.value, wake_at=now + TICK_LEASE)
-        .returning(RunRow.id, RunRow.cursor)
+        .returning(RunRow.id, RunRow.cursor, due.c.wake_at.label("due_at"))
     )
-    return [(row.id, row.cursor) for row in woken]
+    return [(row.id, row.cursor) for row in sorted(woken, key=lambda row: (row.due_at, row.id))]
 
 
 async def _due_incidents(transaction: Transaction, now: datetime) -> list[int]:
