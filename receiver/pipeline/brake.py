@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from receiver.model.incident import Occurrence
-from receiver.model.remediation import Outcome, Run
+from receiver.model.remediation import Check, Outcome, Run
 from receiver.pipeline.gathering import join
 from receiver.pipeline.guarding import targets_of
 from receiver.pipeline.rooms import Rooms
@@ -17,10 +17,9 @@ from receiver.remediate.course import has_acted
 from receiver.remediate.guards import GuardFacts, Question
 from receiver.remediate.guards.fleet import storm
 from receiver.remediate.tick import Finished, Wait
-from receiver.store import pauses, standings
+from receiver.store import decisions, pauses, standings
 from receiver.store.database import Transaction
-from receiver.store.decisions import lock_scopes
-from receiver.store.history import decisions, incidents
+from receiver.store.history import decisions as history, incidents
 
 _AGAIN: Final = timedelta(minutes=1)
 """How late a run may notice that somebody has resumed."""
@@ -57,15 +56,33 @@ async def _in_storm(
     playbook = next((one for one in rooms.playbooks if one.name == run.playbook), None)
     if playbook is None:
         return None
-    await lock_scopes(transaction, standings.scope_of(playbook.name))
+    await decisions.lock_scopes(transaction, standings.scope_of(playbook.name))
     facts = GuardFacts(now=now, targets=await targets_of(transaction, playbook, now))
     verdict = storm(Question(playbook=playbook, alert=alert, workflow=None, facts=facts))
     if verdict.passed:
         return None
-    decision = await decisions.of_run(transaction, run)
-    incident = await incidents.get(transaction, run.incident_id)
-    if decision is not None and incident is not None:
-        refused = replace(decision, outcome=Outcome.BLOCKED, checks=(verdict,))
-        await join(rooms, transaction, incident, refused, now)
     text = f"Guard {verdict.guard} refused before the first effect: {verdict.reason}. Nothing was changed."
-    return Finished(outcome=Outcome.BLOCKED, text=text, vars=run.vars)
+    return Finished(outcome=Outcome.BLOCKED, text=text, vars=run.vars, refused_by=verdict)
+
+
+async def refuse(
+    rooms: Rooms, transaction: Transaction, run: Run, verdict: Check, *, reason: str, at: datetime
+) -> None:
+    """Let the decision from which a run follows say that a guard refused after all, and tell of it with its like.
+
+    Args:
+        rooms: Where everything is.
+        transaction: It ends the run, and holds the playbook's scope, as `held_back` does.
+        run: What is not to act.
+        verdict: What the guard said; it takes the place of what the guard said when it let the run begin.
+        reason: One sentence or more for people.
+        at: The present time.
+    """
+    decision = await history.of_run(transaction, run)
+    incident = await incidents.get(transaction, run.incident_id)
+    if decision is None or incident is None:
+        return
+    checks = [*(check for check in decision.checks if check.guard != verdict.guard), verdict]
+    refused = replace(decision, outcome=Outcome.BLOCKED, reason=reason, checks=checks)
+    await decisions.refuse(transaction, run.id, refused)
+    await join(rooms, transaction, incident, refused, at)

@@ -13,7 +13,7 @@ from receiver.model.request import Kind as Wish, Request
 from receiver.model.timeline import Event, Kind
 from receiver.model.workflow import Workflow
 from receiver.pipeline.acting import perform, see
-from receiver.pipeline.brake import held_back
+from receiver.pipeline.brake import held_back, refuse
 from receiver.pipeline.evidence import secure
 from receiver.pipeline.rooms import Rooms
 from receiver.remediate.actions import Performed
@@ -128,13 +128,12 @@ async def _take(rooms: Rooms, run: Run, facts: Facts, step: Step) -> None:
             if not await runs.intend(transaction, run, attempt=attempt, action=action, at=at, intent=step.intent):
                 return
             await timeline.add(transaction, _event(run, at, Kind.STEP_INTENDED, step.text, attempt=step.attempt))
-    match held:
-        case Wait():
-            await _wait(rooms, run, held)
-        case Finished():
-            await _finish(rooms, run, held)
-        case None:
-            await _act(rooms, run, facts, step)
+        elif isinstance(held, Finished):
+            await _end(rooms, transaction, run, held, at)
+    if held is None:
+        await _act(rooms, run, facts, step)
+    elif isinstance(held, Wait):
+        await _wait(rooms, run, held)
 
 
 async def _act(rooms: Rooms, run: Run, facts: Facts, step: Step) -> None:
@@ -199,24 +198,29 @@ async def _wait(rooms: Rooms, run: Run, wait: Wait) -> None:
 
 async def _finish(rooms: Rooms, run: Run, finished: Finished) -> None:
     """Commit the outcome, answer whoever asked for something, and have people told."""
-    at = rooms.now()
     async with rooms.database.transaction() as transaction:
-        ended = await runs.finish(
-            transaction,
-            run,
-            at=at,
-            outcome=finished.outcome,
-            reason=finished.text,
-            variables=finished.vars or run.vars,
-            escalate=run.escalate or finished.must_page,
-        )
-        if not ended:
-            return
-        text = f"{run.playbook}: {finished.outcome.value}. {finished.text}"
-        await timeline.add(transaction, _event(run, at, Kind.RUN_FINISHED, text, outcome=finished.outcome.value))
-        for wish in await requests.open_for_run(transaction, run.id):
-            await requests.answer(transaction, wish.id, f"the run ended as {finished.outcome.value}: {finished.text}")
-        await _demand_look(rooms, transaction, run, at)
+        await _end(rooms, transaction, run, finished, rooms.now())
+
+
+async def _end(rooms: Rooms, transaction: Transaction, run: Run, finished: Finished, at: datetime) -> None:
+    ended = await runs.finish(
+        transaction,
+        run,
+        at=at,
+        outcome=finished.outcome,
+        reason=finished.text,
+        variables=finished.vars or run.vars,
+        escalate=run.escalate or finished.must_page,
+    )
+    if not ended:
+        return
+    if finished.refused_by is not None:
+        await refuse(rooms, transaction, run, finished.refused_by, reason=finished.text, at=at)
+    text = f"{run.playbook}: {finished.outcome.value}. {finished.text}"
+    await timeline.add(transaction, _event(run, at, Kind.RUN_FINISHED, text, outcome=finished.outcome.value))
+    for wish in await requests.open_for_run(transaction, run.id):
+        await requests.answer(transaction, wish.id, f"the run ended as {finished.outcome.value}: {finished.text}")
+    await _demand_look(rooms, transaction, run, at)
 
 
 async def _demand_look(rooms: Rooms, transaction: Transaction, run: Run, at: datetime) -> None:

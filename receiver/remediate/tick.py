@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from receiver.model.remediation import Entry, Outcome
+from receiver.model.remediation import Check, Entry, Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +66,14 @@ class Finished:
     Attributes:
         must_page: Something was ended and not made good: people are told, whatever the playbook says.
         vars: All variables of the run from now on.
+        refused_by: The guard that refused the first effect after all, which the decision says from then on.
     """
 
     outcome: Outcome
     text: str
     must_page: bool = False
     vars: Mapping[str, Any] = field(default_factory=dict)
+    refused_by: Check | None = None
 
 
 Tick = Step | Wait | Passed | Finished

@@ -72,6 +72,24 @@ async def keep(
     return kept.scalar()
 
 
+async def refuse(transaction: Transaction, run_id: int, decision: Decision) -> None:
+    """Let the decision from which a run follows say that the run must not act after all: outcome, reason, checks."""
+    about = (
+        DecisionRow.alert_id == decision.alert_id,
+        DecisionRow.playbook == decision.playbook,
+        DecisionRow.run_id == run_id,
+    )
+    await transaction.execute(
+        update(DecisionRow)
+        .where(*about)
+        .values(
+            outcome=decision.outcome.value if decision.outcome else None,
+            reason=decision.reason,
+            checks=[rows.check_json(check) for check in decision.checks],
+        )
+    )
+
+
 async def begin_run(
     transaction: Transaction,
     decision_id: int,

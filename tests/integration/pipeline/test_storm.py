@@ -124,5 +124,12 @@ async def test_a_storm_that_comes_up_after_the_decision_stops_the_run_before_its
 
     assert terminated(house) == 0
     assert await house.rows("select outcome, count(*) from runs group by 1") == [("blocked", 3)]
+    assert await refused(house) == [("storm", 3)], "the decision to go ahead has become a refusal"
+    [(told, checks)] = await house.rows("select reason, checks from decisions order by id limit 1")
+    assert told.startswith("Guard storm refused before the first effect: 3 workflows match within 5m")
+    assert [(check["guard"], check["passed"]) for check in checks if check["guard"] in {"storm", "confirm"}] == [
+        ("confirm", True),
+        ("storm", False),
+    ]
     assert await house.rows("select count(*) from incidents where part_of is not null") == [(3,)]
     assert len(house.pagerduty.alerts) == 1
