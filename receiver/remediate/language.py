@@ -152,6 +152,7 @@ def load(document: Document) -> Playbook:
     Raises:
         DocumentError: It is not one, with the line and, for an unknown key or verb, the nearest right name.
     """
+    _check_verbs(document)
     written = document.decode(Written)
     steps = tuple(_read_step(document, step, ("steps", index)) for index, step in enumerate(written.steps))
     _check_order(document, steps)
@@ -216,12 +217,19 @@ _RESTART: Final = "workflow.resubmit"
 _STORED: Final = Document("", file="stored step")
 
 
+def _check_verbs(document: Document) -> None:
+    """Refuse unknown verbs before all else: whoever mistypes one hears of it first, whatever else is missing."""
+    value, actions = document.value, known()
+    steps = value.get("steps") if isinstance(value, Mapping) else None
+    for index, step in enumerate(steps if isinstance(steps, list) else ()):
+        for verb in step if isinstance(step, Mapping) else ():
+            if verb not in actions:
+                raise document.error(f"unknown key {verb!r}{nearest(str(verb), actions)}", ("steps", index, verb))
+
+
 def _read_step(document: Document, step: Mapping[str, Any], at: Path) -> StepForm:
     """Read one step, its parameters at their own place: a verb with a dot has no path of its own."""
     actions = known()
-    for verb in step:
-        if verb not in actions:
-            raise document.error(f"unknown key {verb!r}{nearest(verb, actions)}", (*at, verb))
     if len(step) != 1:
         found = f"found {' and '.join(step)}" if step else f"found none; known are {', '.join(actions)}"
         raise document.error(f"a step has exactly one verb, {found}", at)

@@ -200,7 +200,7 @@ async def test_a_fix_that_does_not_hold_takes_live_away_and_the_channel_hears_of
 
     async with house.rooms.database.transaction() as transaction:
         standing = await standings.read(transaction, "restart-stuck-workflow")
-    assert standing.demoted_because == "run 1 had helped, and WorkflowStuckDetection fires on the same workflow again"
+    assert standing.demoted_because == "run 1 had helped, and WorkflowStuckDetection fires on the same target again"
     assert await house.rows("select mode from decisions order by id") == [("live",), ("propose",)]
     assert await house.rows("select run_id from recurrences") == [(1,)]
     told = [message.text for message in house.slack.messages(CHANNEL) if message.thread_ts is not None]
