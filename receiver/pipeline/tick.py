@@ -129,7 +129,7 @@ async def _take(rooms: Rooms, run: Run, facts: Facts, step: Step) -> None:
                 return
             await timeline.add(transaction, _event(run, at, Kind.STEP_INTENDED, step.text, attempt=step.attempt))
         elif isinstance(held, Finished):
-            await _end(rooms, transaction, run, held, at)
+            await _end(rooms, transaction, run, held, at=at)
     if held is None:
         await _act(rooms, run, facts, step)
     elif isinstance(held, Wait):
@@ -149,7 +149,7 @@ async def _act(rooms: Rooms, run: Run, facts: Facts, step: Step) -> None:
             case Wait() as wait:
                 await _wait(rooms, run, wait)
             case Finished() as finished:
-                await _finish(rooms, run, finished)
+                await _finish(rooms, run, finished, taken=1)
         return
     if done.under_way:
         await _begin(rooms, run, step, done)
@@ -196,13 +196,16 @@ async def _wait(rooms: Rooms, run: Run, wait: Wait) -> None:
             await _demand_look(rooms, transaction, run, at)
 
 
-async def _finish(rooms: Rooms, run: Run, finished: Finished) -> None:
-    """Commit the outcome, answer whoever asked for something, and have people told."""
+async def _finish(rooms: Rooms, run: Run, finished: Finished, *, taken: int = 0) -> None:
+    """Commit the outcome, answer whoever asked for something, and have people told; see `runs.finish` for *taken*."""
+    at = rooms.now()
     async with rooms.database.transaction() as transaction:
-        await _end(rooms, transaction, run, finished, rooms.now())
+        await _end(rooms, transaction, run, finished, at=at, taken=taken)
 
 
-async def _end(rooms: Rooms, transaction: Transaction, run: Run, finished: Finished, at: datetime) -> None:
+async def _end(
+    rooms: Rooms, transaction: Transaction, run: Run, finished: Finished, *, at: datetime, taken: int = 0
+) -> None:
     ended = await runs.finish(
         transaction,
         run,
@@ -211,6 +214,7 @@ async def _end(rooms: Rooms, transaction: Transaction, run: Run, finished: Finis
         reason=finished.text,
         variables=finished.vars or run.vars,
         escalate=run.escalate or finished.must_page,
+        taken=taken,
     )
     if not ended:
         return

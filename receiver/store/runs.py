@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from receiver.model.errors import StoreError
@@ -147,8 +147,19 @@ async def finish(
     reason: str,
     variables: Mapping[str, Any],
     escalate: bool,
+    taken: int = 0,
 ) -> bool:
-    """End a run. False when it had ended, or went on meanwhile."""
+    """End a run; *taken* counts the attempts that whoever ends it has written down since it was read.
+
+    Returns:
+        False when nothing was changed: it had ended, went on meanwhile, or somebody else has written an effect down.
+        Whoever read the run before that, was paused and woke up again knows nothing of what may have been done.
+    """
+    # Held first, then counted: an effect is written down under the same lock.
+    await transaction.execute(select(RunRow.id).where(RunRow.id == run.id).with_for_update())
+    written = await transaction.execute(select(func.count()).where(EntryRow.run_id == run.id))
+    if written.scalar_one() > len(run.journal) + taken:
+        return False
     return await _swap(
         transaction,
         run,
