@@ -316,6 +316,14 @@ class Fleet:
                 return
         raise AssertionError("runs do not end")
 
+    async def count(self) -> None:
+        """Count the runs that are not over, which no request tells, in Receiver's own rows."""
+        unfinished = "from runs where playbook = 'restart' and state <> 'finished'"
+        [(running, lineages)] = await self.rows(f"select count(*), count(distinct lineage) {unfinished}")
+        assert running == lineages, "two runs on one lineage"
+        most = self.judge.limits.concurrency
+        assert most is None or running <= most, f"{running} runs at once, and {most} are allowed"
+
     def check(self) -> None:
         """Judge what was done since the last time."""
         for deed in self.witness.deeds[self.judged :]:

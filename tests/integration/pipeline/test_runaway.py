@@ -212,6 +212,7 @@ class History(RuleBasedStateMachine):
         self.fleet.seen["steps"] += 1
         order = random.Random(working.chance)  # noqa: S311 - a repeatable order
         self.runner.run(self.fleet.work(order, most=working.most, both=working.both))
+        self.runner.run(self.fleet.count())
         self.fleet.check()
 
     # --- what happens in the world ---------------------------------------------------------------------------------
