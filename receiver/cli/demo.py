@@ -38,6 +38,7 @@ _MARKS: Final = {
     "run": ("▶️ ", "magenta"),
     "step": ("🔧", "blue"),
     "message": ("💬", "green"),
+    "evidence": ("📦", "cyan"),
 }
 
 
