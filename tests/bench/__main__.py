@@ -46,16 +46,17 @@ def deliveries(server: Any, folder: Path, seconds: float) -> dict[str, float]:
 
 def history(server: Any, sizes: tuple[int, int], rounds: int) -> dict[str, float]:
     """The listed questions at both sizes."""
-    url = stand.fresh_database(server, "bench_history")
-    found = {}
+    small, large = sizes
+    urls: dict[int, str] = {}
     done = 0
     for size in sizes:
         console.print(f"filling up to {size:,} occurrences …")
-        took = queries.fill(url, done + 1, size, sizes[-1])
+        copied = urls.get(done)
+        urls[size] = stand.fresh_database(server, f"bench_history_{size}", copied=copied)
+        took = queries.fill(urls[size], done + 1, size, large)
         console.print(f"… {(size - done) / took:,.0f} rows/s, indexes included")
         done = size
-        found[size] = queries.ask_all(url, rounds=rounds)
-    small, large = sizes
+    found = queries.ask_all(urls, rounds=rounds)
     table = Table(title=f"First pages of 50, ms at {small:,} and {large:,} occurrences")
     for column in ("", "p50", "p99", "p50", "p99", "p50 ratio", "p99 / p50 of a primary-key read"):
         table.add_column(column, justify="left" if not column else "right")

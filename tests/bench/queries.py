@@ -2,10 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, LiteralString, cast
+from functools import partial
+from typing import Any, LiteralString, Self, cast
 
 import psycopg
 from psycopg import sql
@@ -122,30 +125,50 @@ def _drop_indexes(connection: psycopg.Connection[Any]) -> list[LiteralString]:
     return [cast("LiteralString", made.replace(" ON ONLY ", " ON ")) for _, made in found]
 
 
-def ask_all(url: str, *, rounds: int) -> dict[str, list[float]]:
-    """Ask every question *rounds* times, interleaved; returns the seconds of each, and of a read by primary key."""
-    return asyncio.run(_ask_all(url, rounds))
+def ask_all(urls: Mapping[int, str], *, rounds: int) -> dict[int, dict[str, list[float]]]:
+    """Ask every question *rounds* times of histories of several sizes, each in turn of all of them.
+
+    Returns:
+        By size, the seconds of each question and of a read by primary key.
+    """
+    return asyncio.run(_ask_all(urls, rounds))
 
 
-async def _ask_all(url: str, rounds: int) -> dict[str, list[float]]:
-    database = Database(url, connections=2)
-    await database.open()
-    times: dict[str, list[float]] = {name: [] for name in (*(one.name for one in QUESTIONS), "primary key")}
-    try:
+async def _ask_all(urls: Mapping[int, str], rounds: int) -> dict[int, dict[str, list[float]]]:
+    async with AsyncExitStack() as stack:
+        histories = {size: await _History.opened(url, stack) for size, url in urls.items()}
+        for number in range(rounds + 2):
+            kept = number > 1  # two rounds to warm the caches
+            for question in QUESTIONS:
+                for history in histories.values():
+                    await history.ask(question.name, partial(alerts.page, wanted=question.wanted, limit=50), kept=kept)
+            for history in histories.values():
+                await history.ask("primary key", partial(alerts.get, public_id=history.newest), kept=kept)
+    return {size: history.times for size, history in histories.items()}
+
+
+@dataclass
+class _History:
+    """One history that is asked, and what its answers took in seconds."""
+
+    database: Database
+    newest: str
+    times: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    @classmethod
+    async def opened(cls, url: str, stack: AsyncExitStack) -> Self:
+        """Open a history until the stack ends."""
+        database = Database(url, connections=2)
+        await database.open()
+        stack.push_async_callback(database.close)
         async with database.transaction() as transaction:
             newest = (await alerts.page(transaction, AlertFilter(), limit=1)).items[0]
-        for number in range(rounds + 2):
-            for question in QUESTIONS:
-                async with database.transaction() as transaction:
-                    began = time.perf_counter()
-                    await alerts.page(transaction, question.wanted, limit=50)
-                    if number > 1:  # two rounds to warm the caches
-                        times[question.name].append(time.perf_counter() - began)
-            async with database.transaction() as transaction:
-                began = time.perf_counter()
-                await alerts.get(transaction, newest.id)
-                if number > 1:
-                    times["primary key"].append(time.perf_counter() - began)
-    finally:
-        await database.close()
-    return times
+        return cls(database=database, newest=newest.id)
+
+    async def ask(self, name: str, question: Ask, *, kept: bool) -> None:
+        """Ask one question."""
+        async with self.database.transaction() as transaction:
+            began = time.perf_counter()
+            await question(transaction)
+            if kept:
+                self.times[name].append(time.perf_counter() - began)

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from receiver.store.embedded import EmbeddedPostgres
 from receiver.store.migrate import migrate_blocking
@@ -123,11 +123,13 @@ def postgres() -> Iterator[EmbeddedPostgres]:
             server.stop_blocking()
 
 
-def fresh_database(server: EmbeddedPostgres, name: str) -> str:
-    """Make a migrated database; returns how to reach it."""
+def fresh_database(server: EmbeddedPostgres, name: str, *, copied: str | None = None) -> str:
+    """Make a migrated database, empty or a copy of the one that *copied* leads to; returns how to reach it."""
+    template = conninfo_to_dict(copied)["dbname"] if copied else "template1"
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
-        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        make = sql.SQL("create database {} template {}")
+        connection.execute(make.format(sql.Identifier(name), sql.Identifier(str(template))))
     url = make_conninfo(server.url, dbname=name)
     migrate_blocking(url)
     return url
