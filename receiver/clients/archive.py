@@ -98,6 +98,20 @@ class ArchiveBucket:
             storage_class=answer.get("StorageClass", "STANDARD"),
         )
 
+    async def below(self, prefix: str, *, after: str = "") -> tuple[str, ...]:
+        """List some keys that begin so, in their order; none are left where none are given.
+
+        Args:
+            prefix: Their begin.
+            after: The last one that is known.
+
+        Raises:
+            S3Error: They could not be listed.
+        """
+        wanted = {"Bucket": self.bucket, "Prefix": prefix} | ({"StartAfter": after} if after else {})
+        answer = await self._s3.ask("be listed", prefix, lambda client: client.list_objects_v2(**wanted))
+        return tuple(one["Key"] for one in answer.get("Contents", ()))
+
 
 def _put_in_parts(client: Any, about: dict[str, Any], made: dict[str, Any], body: bytes) -> None:
     upload = client.create_multipart_upload(**about, **made, ChecksumAlgorithm="SHA256")

@@ -9,15 +9,20 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
 MOST_BYTES: Final = 256 * 1024 * 1024
 """Of one workflow as JSON. Argo Server is believed 64 MiB with all steps; escaped, that may become some times more."""
 
 _OTHER_STATE: Final = 12
 """Hexadecimal digits of the hash in the key of a second state that ended in the same second."""
+
+_MOST_OF_ASKER: Final = 200
+_MOST_OF_LABELS: Final = 800
+"""Bytes of S3's 2,048 of metadata; the names of the keys and all else need up to 900."""
 
 
 class NotAnArchive(ValueError):
@@ -71,15 +76,29 @@ class Archived:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What the object itself says: enough to find it, and to make the index anew."""
-        return {
+        """What the object itself says: it is its own manifest, out of which `of_object` makes the index anew.
+
+        S3 gives it 2 KB: a long name of whoever asked is cut, and labels that do not fit are left out, since the
+        workflow has them too.
+        """
+        said = {
             "workflow-name": self.name,
             "namespace": self.namespace,
             "workflow-uid": self.uid,
             "archive-date": f"{self.archived_at.astimezone(UTC):%Y%m%d_%H%M%S}",
             "checksum-sha256": self.sha256,
             "content-sha256": self.content,
+            "phase": self.phase,
+            "finished-at": self.finished_at.astimezone(UTC).isoformat(),
+            "archived-at": self.archived_at.astimezone(UTC).isoformat(),
+            "archived-by": quote(self.archived_by[:_MOST_OF_ASKER], safe=" ()@")[:_MOST_OF_ASKER],
         }
+        if self.started_at is not None:
+            said["started-at"] = self.started_at.astimezone(UTC).isoformat()
+        labels = json.dumps(dict(self.labels), sort_keys=True, separators=(",", ":"))
+        if len(labels) <= _MOST_OF_LABELS:
+            said["labels"] = labels
+        return said
 
 
 def canonical(workflow: Mapping[str, Any]) -> bytes:
@@ -149,6 +168,49 @@ def fault(archived: Archived, body: bytes) -> str:
     return ""
 
 
+def of_object(bucket: str, key: str, size: int, metadata: Mapping[str, str], body: bytes | None) -> Archived:
+    """Make the entry of the index anew out of an object alone, and see that it is what it says.
+
+    Args:
+        bucket: Where it lies.
+        key: Its key there.
+        size: Its bytes.
+        metadata: What it says of itself; whoever may write into the bucket may have written it.
+        body: The object; None where it lies in an archive class and cannot be read at once. Then it is believed.
+
+    Raises:
+        NotAnArchive: It is no archive of ours, or is not whole; says why.
+    """
+    try:
+        labels = json.loads(metadata.get("labels", "{}"))
+        started = metadata.get("started-at")
+        found = Archived(
+            namespace=metadata["namespace"],
+            name=metadata["workflow-name"],
+            uid=metadata["workflow-uid"],
+            content=metadata["content-sha256"],
+            labels={str(name): str(value) for name, value in labels.items()},
+            phase=metadata["phase"],
+            started_at=_time(started) if started else None,
+            finished_at=_time(metadata["finished-at"]),
+            archived_at=_time(metadata["archived-at"]),
+            archived_by=unquote(metadata["archived-by"]),
+            bucket=bucket,
+            key=key,
+            size=size,
+            sha256=metadata["checksum-sha256"],
+        )
+    except (KeyError, ValueError, AttributeError) as error:
+        raise NotAnArchive(f"it does not say of itself what an archive says: {error}") from error
+    if body is None:
+        return found
+    wrong = fault(found, body)
+    if wrong:
+        raise NotAnArchive(wrong)
+    said = read(unpacked(body))["metadata"].get("labels") or {}
+    return replace(found, labels={str(name): str(value) for name, value in said.items()})
+
+
 def key_of(prefix: str, namespace: str, name: str, at: datetime, *, content: str = "") -> str:
     """Name the object: by workflow and end.
 
@@ -161,3 +223,10 @@ def key_of(prefix: str, namespace: str, name: str, at: datetime, *, content: str
     """
     other = f"-{content[:_OTHER_STATE]}" if content else ""
     return f"{prefix}/{namespace}/{name}/{at.astimezone(UTC):%Y%m%d_%H%M%S}{other}.json.gz"
+
+
+def _time(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(f"{text} has no zone")
+    return found

@@ -22,6 +22,8 @@ class Kind(Enum):
     """Play a playbook against the past."""
     ARCHIVE = "archive"
     """Keep a finished workflow whole on S3."""
+    RESTORE = "restore"
+    """Create a new workflow out of an archived one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

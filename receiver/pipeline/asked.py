@@ -1,12 +1,18 @@
 """Act on what a person asked for that is about no run yet, and answer it; asking once more changes nothing."""
 
+from typing import Final
+
 from receiver.model.errors import ClusterError, S3Error
 from receiver.model.request import Kind, Request
+from receiver.model.workflow import Workflow
 from receiver.pipeline.backtest import backtest
 from receiver.pipeline.manual import begin
 from receiver.pipeline.rooms import Rooms
 from receiver.remediate.language import Playbook
-from receiver.store import backtests, requests
+from receiver.store import archives, backtests, requests
+
+NOT_RESTORED: Final = "it was not restored"
+"""How the answer to whoever wanted an archive back begins, where nothing came of it."""
 
 
 async def act_on(rooms: Rooms, request_id: int) -> None:
@@ -15,8 +21,8 @@ async def act_on(rooms: Rooms, request_id: int) -> None:
         wish = await requests.get(transaction, request_id)
     if wish is None or wish.answered_at is not None:
         return
-    if wish.kind is Kind.ARCHIVE:
-        await _answer(rooms, wish, await _archive(rooms, wish))
+    if wish.kind in {Kind.ARCHIVE, Kind.RESTORE}:
+        await _answer(rooms, wish, await (_archive if wish.kind is Kind.ARCHIVE else _restore)(rooms, wish))
         return
     name = str(wish.detail.get("playbook", ""))
     playbook = next((one for one in rooms.playbooks if one.name == name), None)
@@ -52,6 +58,28 @@ async def _archive(rooms: Rooms, wish: Request) -> str:
     except (ClusterError, S3Error) as error:
         return f"it was not archived: {error}"
     return f"it is archive {kept.id}, {kept.place}"
+
+
+async def _restore(rooms: Rooms, wish: Request) -> str:
+    """Create a workflow out of an archived one; says what it is called, or why there is none."""
+    if rooms.archivist is None:
+        return f"{NOT_RESTORED}: set archive.bucket and kubernetes.kubeconfig"
+    number, name, begin = (wish.detail.get(part) for part in ("archive", "name", "begin"))
+    async with rooms.database.transaction() as transaction:
+        found = await archives.get(transaction, number if isinstance(number, int) else 0)
+    if found is None:
+        return f"{NOT_RESTORED}: there is no archive {number} any more"
+    try:
+        made = await rooms.archivist.restore(found, name=str(name or found.name), suspended=begin is not True)
+    except (ClusterError, S3Error) as error:
+        return f"{NOT_RESTORED}: {error}"
+    return restored(made)
+
+
+def restored(made: Workflow) -> str:
+    """Say what came of an archive."""
+    state = "suspended; `argo resume` lets it begin" if made.suspended else "and begins"
+    return f"workflow {made.namespace}/{made.name} is there, {state}"
 
 
 async def _answer(rooms: Rooms, wish: Request, text: str) -> None:

@@ -1,11 +1,11 @@
 """The archive's index: which states of which workflows lie on S3, and in which order they ended."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, func, select, update
+from sqlalchemy import ColumnElement, Select, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from receiver.model.archive import Archived
@@ -56,6 +56,38 @@ async def keep(tx: Transaction, archived: Archived) -> Archived:
     return _archived((await tx.execute(kept.returning(*ArchiveRow.__table__.c))).one())
 
 
+async def add(tx: Transaction, archived: Archived) -> bool:
+    """Write down an object that lay in the bucket without the index; says whether that was new.
+
+    Of one state there is one entry: where it has one in this bucket that stays, where it has one in another bucket it
+    has moved.
+    """
+    values = {name: value for name, value in asdict(archived).items() if name != "id"}
+    statement = upsert(ArchiveRow).values(**values | {"labels": dict(archived.labels)})
+    again = {name: statement.excluded[name] for name in _AGAIN}
+    elsewhere = ArchiveRow.bucket != statement.excluded.bucket
+    added = statement.on_conflict_do_update(index_elements=["uid", "content"], set_=again, where=elsewhere)
+    return (await tx.execute(added.returning(ArchiveRow.id))).one_or_none() is not None
+
+
+async def known(tx: Transaction, bucket: str, keys: Collection[str]) -> frozenset[str]:
+    """Say which of these keys of a bucket the index has."""
+    # By the name of the workflow, which the keys hold and an index of the table finds.
+    names = {tuple(key.rsplit("/", 3)[-3:-1]) for key in keys}
+    statement = select(ArchiveRow.key).where(
+        tuple_(ArchiveRow.namespace, ArchiveRow.name).in_(sorted(names)),
+        ArchiveRow.bucket == bucket,
+        ArchiveRow.key.in_(sorted(keys)),
+    )
+    return frozenset((await tx.execute(statement)).scalars())
+
+
+async def sample(tx: Transaction, count: int) -> tuple[Archived, ...]:
+    """Draw archives by lot, each as likely as every other one."""
+    statement = select(ArchiveRow.__table__).order_by(func.random()).limit(count)
+    return tuple(_archived(row) for row in await tx.execute(statement))
+
+
 async def find(tx: Transaction, uid: str, content: str) -> Archived | None:
     """Find exactly this state of exactly this workflow."""
     return await _one(tx, select(ArchiveRow.__table__).where(ArchiveRow.uid == uid, ArchiveRow.content == content))
@@ -98,6 +130,12 @@ async def total(tx: Transaction, wanted: Wanted) -> Total:
     summed = select(func.count(), func.coalesce(func.sum(ArchiveRow.size), 0)).where(*_conditions(wanted))
     count, size = (await tx.execute(summed)).one()
     return Total(count=count, size=int(size))
+
+
+async def held(tx: Transaction, bucket: str) -> int:
+    """Count the archives that lie in a bucket, as far as the index knows."""
+    counted = select(func.count()).select_from(ArchiveRow).where(ArchiveRow.bucket == bucket)
+    return int((await tx.execute(counted)).scalar_one())
 
 
 async def trust(tx: Transaction, archived: Archived, at: datetime) -> None:

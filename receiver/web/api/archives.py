@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from litestar import Request, Router, get, post
 from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_202_ACCEPTED
 from msgspec import Meta, Struct
@@ -64,6 +65,16 @@ class ArchiveWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     namespace: Annotated[str, Meta(min_length=1, max_length=63)]
     name: Annotated[str, Meta(min_length=1, max_length=253)]
+
+
+class RestoreWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How an archived workflow is to come back."""
+
+    name: Annotated[
+        Annotated[str, Meta(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)] | None,
+        Meta(description="What the new workflow is called; null means as the old one."),
+    ] = None
+    begin: Annotated[bool, Meta(description="Whether it begins at once; else it is suspended.")] = False
 
 
 def archive_shape(archived: Archived) -> ArchiveShape:
@@ -146,7 +157,7 @@ async def get_archive(database: NamedDependency[Database], archive_id: FromPath[
     async with database.transaction() as tx:
         found = await archives.get(tx, archive_id)
     if found is None:
-        raise not_found(f"there is no archive {archive_id}; GET /api/v1/archives lists them")
+        raise _none_of(archive_id)
     return archive_shape(found)
 
 
@@ -169,9 +180,35 @@ async def create_archive(
         return await ask(tx, wake, Kind.ARCHIVE, None, asked_by=caller_of(request), detail=detail)
 
 
+@post(
+    "/{archive_id:int}/restore",
+    opt=needs(Role.OPERATOR),
+    status_code=HTTP_202_ACCEPTED,
+    summary="Restore an archived workflow",
+    operation_id="restoreArchive",
+)
+async def restore_archive(
+    request: Request[Any, Any, Any],
+    database: NamedDependency[Database],
+    wake: NamedDependency[Wake],
+    archive_id: FromPath[int],
+    data: JSONBody[RestoreWish],
+) -> Asked:
+    """Write down that a new workflow is to be made out of an archived one; its request tells what became of it."""
+    async with database.transaction() as tx:
+        if await archives.get(tx, archive_id) is None:
+            raise _none_of(archive_id)
+        detail = {"archive": archive_id, "name": data.name, "begin": data.begin}
+        return await ask(tx, wake, Kind.RESTORE, None, asked_by=caller_of(request), detail=detail)
+
+
+def _none_of(number: int) -> HTTPException:
+    return not_found(f"there is no archive {number}; GET /api/v1/archives lists them")
+
+
 ROUTER = Router(
     "/archives",
-    route_handlers=[list_archives, get_archive, create_archive],
+    route_handlers=[list_archives, get_archive, create_archive, restore_archive],
     opt=needs(Role.VIEWER),
     tags=["archives"],
 )

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from receiver.cli import front
 from receiver.model.archive import canonical
 from receiver.sandbox.argo import ArgoController
 from receiver.sandbox.kubernetes import WORKFLOW, ApiServer
 from receiver.sandbox.scenario import workflow
+from receiver.store.database import Database
 
 Receiver = Callable[..., Awaitable[tuple[int, str, str]]]
 
@@ -179,3 +181,41 @@ async def test_what_cannot_be_done_is_said(receiver: Receiver, words: list[str],
 
     assert ended == code
     assert said in " ".join(error.replace("│", " ").split())
+
+
+async def test_the_index_is_made_anew_out_of_the_bucket_to_the_last_column(
+    receiver: Receiver, weed: Any, database: Database
+) -> None:
+    _, told, _ = await receiver("create", "argo/etl", "-o", "json")
+    kept, admin = json.loads(told), weed.admin()
+    stranger = "workflow-archives/argo/etl/20200101_000000.json.gz"
+    admin.put_object(Bucket=kept["bucket"], Key=stranger, Body=b"x")
+    admin.put_object(Bucket=kept["bucket"], Key="workflow-archives/readme.txt", Body=b"x")
+    admin.close()
+    async with database.transaction() as tx:
+        await tx.execute(text("delete from archives"))
+
+    empty = await receiver("list")
+    found = await receiver("list", "--from-bucket", "-o", "json")
+    again = await receiver("list", "--from-bucket")
+
+    made = json.loads(found[1])["items"]
+    assert empty[1] == "nothing is archived\n"
+    assert [one | {"id": 0, "verified_at": ""} for one in made] == [kept | {"id": 0, "verified_at": ""}]
+    assert made[0]["verified_at"] is not None
+    assert "3 objects are in the bucket; 0 were in the index, 1 were added" in found[2]
+    assert f"{stranger}: left alone: " in found[2]
+    assert "workflow-archives/readme.txt: left alone: its key is none of an archive" in found[2]
+    assert "1 were in the index, 0 were added" in again[1]
+
+
+async def test_a_sample_is_drawn_and_a_restored_name_must_be_one(receiver: Receiver) -> None:
+    await receiver("create", "argo/etl")
+
+    drawn = await receiver("verify", "--sample", "5")
+    both = await receiver("verify", "--sample", "5", "--all")
+    misnamed = await receiver("restore", "argo/etl", "--name", "../etl")
+
+    assert drawn == (0, "1 archives were read back, 0 of them are not whole or could not be read\n", "")
+    assert both[0] == misnamed[0] == 2
+    assert "is no name of a workflow" in misnamed[2]

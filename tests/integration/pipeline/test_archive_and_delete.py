@@ -200,3 +200,35 @@ async def test_what_a_person_asks_for_is_archived_and_answered(house: House, buc
     assert absent.startswith("it was not archived: ")
     assert away == "it was not archived: the store does not answer"
     assert is_there(house)
+
+
+async def test_a_workflow_that_a_person_asks_back_is_made_once_and_refusals_are_explained(
+    house: House, bucket: Bucket
+) -> None:
+    async def asked(**detail: object) -> str:
+        async with house.rooms.database.transaction() as tx:
+            number = await requests.ask(tx, Kind.RESTORE, None, asked_by="ann", detail=detail)
+        await act_on(house.rooms, number)
+        async with house.rooms.database.transaction() as tx:
+            wish = await requests.get(tx, number)
+        assert wish is not None
+        return wish.answer
+
+    assert house.rooms.archivist is not None
+    assert house.rooms.cluster is not None
+    old = await house.rooms.cluster.get_workflow(NAMESPACE, WORKFLOW)
+    kept = await house.rooms.archivist.keep(old, by="ann")
+
+    made = await asked(archive=kept.id, name="again", begin=False)
+    repeated = await asked(archive=kept.id, name="again", begin=False)
+    collided = await asked(archive=kept.id, name=None, begin=True)
+    absent = await asked(archive=77)
+    bucket.away = True
+    away = await asked(archive=kept.id, name="third")
+
+    assert made == repeated == f"workflow {NAMESPACE}/again is there, suspended; `argo resume` lets it begin"
+    assert collided.startswith("it was not restored: ")
+    assert WORKFLOW in collided
+    assert absent == "it was not restored: there is no archive 77 any more"
+    assert away == "it was not restored: the store does not answer"
+    assert await house.rooms.cluster.get_workflow(NAMESPACE, WORKFLOW) == old

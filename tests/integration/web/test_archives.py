@@ -83,6 +83,23 @@ async def test_an_operator_asks_for_an_archive(site: Any, database: Database) ->
     assert (asked.kind, asked.asked_by, asked.detail) == (Kind.ARCHIVE, "operators", wish)
 
 
+async def test_an_operator_asks_for_a_workflow_back(site: Any, database: Database, kept: list[Archived]) -> None:
+    path = f"/api/v1/archives/{kept[0].id}/restore"
+
+    curious = await site.ask("POST", path, json={})
+    answer = await site.ask("POST", path, role="operator", json={"name": "etl-again", "begin": True})
+    absent = await site.ask("POST", "/api/v1/archives/77/restore", role="operator", json={})
+    misnamed = await site.ask("POST", path, role="operator", json={"name": "../etl"})
+
+    async with database.transaction() as tx:
+        asked = await requests.get(tx, answer.json()["request_id"])
+    codes = (curious.status_code, answer.status_code, absent.status_code, misnamed.status_code)
+    assert codes == (403, 202, 404, 400)
+    assert asked is not None
+    assert (asked.kind, asked.asked_by) == (Kind.RESTORE, "operators")
+    assert asked.detail == {"archive": kept[0].id, "name": "etl-again", "begin": True}
+
+
 async def test_what_is_not_there_or_not_understood_is_said(site: Any) -> None:
     absent = await site.get("/api/v1/archives/7")
     wrong = await site.get("/api/v1/archives", params={"label": "team"})

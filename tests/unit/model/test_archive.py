@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from receiver.model import archive
-from receiver.model.archive import Archived, NotAnArchive, canonical, fault, key_of, packed, read, unpacked
+from receiver.model.archive import Archived, NotAnArchive, canonical, fault, key_of, of_object, packed, read, unpacked
 
 AT = datetime(2026, 11, 24, 3, 22, 31, 673412, UTC)
 WORKFLOW: dict[str, Any] = {"metadata": {"uid": "u", "name": "etl"}, "spec": {"n": 1, "text": "ü\x00\ud800"}}
@@ -83,3 +83,57 @@ def test_what_is_nested_too_deeply_is_refused() -> None:
 
     with pytest.raises(NotAnArchive, match="deeply"):
         canonical(deep)
+
+
+def test_an_object_says_all_that_the_index_knows_of_it() -> None:
+    body = packed(CONTENT)
+    kept = replace(
+        ARCHIVED,
+        started_at=AT,
+        archived_by="Jürgen (Büro)",
+        size=len(body),
+        sha256=hashlib.sha256(body).hexdigest(),
+    )
+    frozen = replace(kept, labels={"team": "a"})
+
+    assert of_object("b", "k", len(body), kept.metadata, body) == kept
+    assert of_object("b", "k", len(body), frozen.metadata, None) == frozen, "one that cannot be read is believed"
+
+
+def test_metadata_fits_what_s3_allows() -> None:
+    longest = replace(
+        ARCHIVED,
+        namespace="n" * 63,
+        name="w" * 253,
+        uid="u" * 36,
+        content="c" * 64,
+        sha256="s" * 64,
+        started_at=AT,
+        archived_by="ü" * 1000,
+        labels={"l" * 317: "v" * 63},
+    )
+
+    for labels in (longest.labels, {f"{number}": "v" * 63 for number in range(40)}):
+        said = replace(longest, labels=labels).metadata
+        assert sum(len(name) + len(value) for name, value in said.items()) <= 2048
+        assert all(value.isascii() for value in said.values())
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"workflow-uid": "another"}, "it is workflow u"),
+        ({"content-sha256": "0" * 64}, "another state"),
+        ({"archived-at": "2026-11-24"}, "does not say of itself"),
+        ({"labels": "[1"}, "does not say of itself"),
+        ({"labels": "[]"}, "does not say of itself"),
+    ],
+)
+def test_an_object_that_says_something_wrong_of_itself_is_not_taken(changed: dict[str, str], reason: str) -> None:
+    with pytest.raises(NotAnArchive, match=reason):
+        of_object("b", "k", 1, ARCHIVED.metadata | changed, packed(CONTENT))
+
+
+def test_an_object_that_says_nothing_of_itself_is_not_taken() -> None:
+    with pytest.raises(NotAnArchive, match="does not say of itself"):
+        of_object("b", "k", 1, {}, packed(CONTENT))
