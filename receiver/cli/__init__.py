@@ -5,6 +5,6 @@ when they run, so that `receiver --help` is quick and a broken optional part bre
 0 done, 1 failed, 2 wrong usage or configuration.
 """
 
-from receiver.cli.front import main
+from receiver.cli.way_in import main
 
 __all__ = ["main"]

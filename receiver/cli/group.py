@@ -32,7 +32,9 @@ LATER: Final[Mapping[str, Later]] = {
     "outbox": Later("receiver.cli.outbox", "What people were told, and what became of it."),
     "deadletter": Later("receiver.cli.deadletters", "Bodies that were not understood: list, show, replay, discard."),
     "archive": Later("receiver.cli.archive", "Finished workflows on S3: setup, create, list, get, verify, restore."),
+    "cleanup": Later("receiver.cli.cleanup", "Finished workflows to the archive, then out of the cluster; list, rbac."),
     "history": Later("receiver.cli.history", "Old history to Parquet on S3, then out of Postgres: export, prune."),
+    "agent": Later("receiver.cli.agent", "Beside the agents: health, synthetic, resources."),
     "stats": Later("receiver.cli.stats", "What happened over time, what was loud and what was silent."),
 }
 
