@@ -29,6 +29,9 @@ endif
 PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$python"; break; }; done)
 
+# Tests at the same time. Half of their time is waiting for processes, so there may be one more than most machines have cores.
+SIDE_BY_SIDE ?= 3
+
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -36,7 +39,7 @@ demo: environment ## Play a real incident on this machine (ARGS=--once to end wi
 	$(RUN) receiver demo $(ARGS)
 
 test: environment ## Run every test (ARGS="-k webhook" for some)
-	$(RUN) pytest $(ARGS)
+	$(RUN) pytest --numprocesses $(SIDE_BY_SIDE) --dist worksteal $(ARGS)
 
 test-long: environment ## Run the model-based tests, the storm and the deaths at length (some hours), with what they print
 	RECEIVER_LONG_TESTS=1 $(RUN) pytest -rP tests/integration/store/test_model.py tests/integration/pipeline/test_storm.py \
