@@ -1,7 +1,10 @@
 """`receiver outbox`: what people were told, and what became of it."""
 
+import asyncio
 import json
-from typing import Final
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
 
 import typer
 
@@ -15,14 +18,25 @@ from receiver.cli.reading import (
     TokenFile,
     Where,
     absent,
+    elsewhere,
     learn,
     more,
+    opened,
+    run,
+    settings_of,
 )
-from receiver.cli.tables import Form, dump, members, table
+from receiver.cli.tables import Form, dump, members, say, table
+from receiver.cli.wiring import open_rooms
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.message import MessageState, Place
+from receiver.pipeline.rooms import Rooms
+from receiver.pipeline.send import send
+from receiver.settings import Settings
+from receiver.store import outbox
+from receiver.store.database import Database
 from receiver.store.history import messages
 from receiver.store.history.messages import MessageFilter
+from receiver.store.jobs import Queue
 from receiver.web.api.messages import MessageShape, message_shape
 from receiver.web.api.shapes import Items, items_of
 
@@ -31,6 +45,7 @@ app = typer.Typer(
 )
 
 _PATH: Final = "/api/v1/outbox"
+_POLL: Final = timedelta(seconds=0.5)
 
 
 @app.command("list")
@@ -121,3 +136,82 @@ def show_message(
             ("payload", json.dumps(found.payload)),
         ]
     )
+
+
+@app.command("replay")
+def replay(
+    message: Annotated[list[int], typer.Argument(metavar="ID...", help="Numbers of messages.")],
+    *,
+    config: Config = None,
+    server: Server = None,
+    token_file: TokenFile = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Leave them to a running service.")] = False,
+) -> None:
+    """Send messages once more, the dead above all; refused where a newer message would be contradicted."""
+    ends = run(_replayed(Where(config, server, token_file), message, wait=not no_wait))
+    for found in ends:
+        say(f"message {found.id} is {found.state.value}{f': {found.error}' if found.error else ''}")
+    if any(found.state is MessageState.DEAD or found.error for found in ends):
+        raise typer.Exit(1)
+
+
+async def _replayed(where: Where, numbers: list[int], *, wait: bool) -> list[MessageShape]:
+    async with AsyncExitStack() as stack:
+        if where.server is not None:
+            service = await stack.enter_async_context(elsewhere(where))
+            for number in numbers:
+                if await service.post(f"{_PATH}/{number}/replay", MessageShape, {}) is None:
+                    raise absent(f"message {number}", "outbox list")
+            return [await _ended_there(service, number, wait=wait) for number in numbers]
+        settings = settings_of(where.config)
+        database = await stack.enter_async_context(opened(settings))
+        for number in numbers:
+            async with database.transaction() as tx:
+                if await outbox.replay(tx, number, datetime.now(UTC)) is None:
+                    raise absent(f"message {number}", "outbox list")
+        here = _Here(settings, database, stack)
+        return [await here.ended(number, wait=wait) for number in numbers]
+
+
+async def _ended_there(service: ReceiverClient, number: int, *, wait: bool) -> MessageShape:
+    """Wait until a service has tried a message; one that is tried again later is not waited for."""
+    while True:
+        found = await service.get(f"{_PATH}/{number}", MessageShape)
+        if found is None:
+            raise absent(f"message {number}", "outbox list")
+        if not wait or _is_tried(found):
+            return found
+        await asyncio.sleep(_POLL.total_seconds())
+
+
+class _Here:
+    """The own database: a worker that lives on it sends the message, else this process does."""
+
+    def __init__(self, settings: Settings, database: Database, stack: AsyncExitStack) -> None:
+        self._settings = settings
+        self._database = database
+        self._stack = stack
+        self._rooms: Rooms | None = None
+
+    async def ended(self, number: int, *, wait: bool) -> MessageShape:
+        """Wait until a message has been tried."""
+        while True:
+            async with self._database.transaction() as tx:
+                found = await messages.get(tx, number)
+            if found is None:
+                raise absent(f"message {number}", "outbox list")
+            shape = message_shape(found)
+            if not wait or _is_tried(shape):
+                return shape
+            if not await Queue(self._database).is_worked():
+                await send(await self._opened(), number)
+            await asyncio.sleep(_POLL.total_seconds())
+
+    async def _opened(self) -> Rooms:
+        if self._rooms is None:
+            self._rooms = await self._stack.enter_async_context(open_rooms(self._settings, self._database))
+        return self._rooms
+
+
+def _is_tried(found: MessageShape) -> bool:
+    return found.state is not MessageState.PENDING or bool(found.error)

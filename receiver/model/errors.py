@@ -107,6 +107,10 @@ class LetterSettled(StoreError):
     """A person has decided about that dead letter already; the first word stays."""
 
 
+class ReplayRefused(StoreError):
+    """A message is not sent once more: it has not ended yet, or what was said since would be contradicted."""
+
+
 class ClusterError(ReceiverError):
     """The Kubernetes API, or Argo Server before it, refused or failed."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Any
 
 from receiver.model.finding import Finding
@@ -36,6 +36,29 @@ class Act(Enum):
     """PagerDuty: it is over."""
 
 
+class Priority(IntEnum):
+    """Which message of one lane goes first, most urgent first."""
+
+    PAGE = 0
+    """Somebody is woken, or need not be any more."""
+    URGENT = 1
+    """Something fires for which somebody is woken as well."""
+    FIRING = 2
+    """Something fires, or a run failed."""
+    STORY = 3
+    """What is added to a story."""
+    OVER = 4
+    """Nobody has to do anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Whatever goes one way: all messages to one address share its pace, and wait together while it is closed."""
+
+    place: Place
+    address: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A message that is to be sent.
@@ -53,6 +76,12 @@ class Draft:
     key: str
     payload: Mapping[str, Any]
     cause: str
+    priority: Priority = Priority.FIRING
+
+    @property
+    def lane(self) -> Lane:
+        """Where it queues."""
+        return Lane(self.place, self.address)
 
 
 class MessageState(Enum):
@@ -73,6 +102,8 @@ class Message:
     Attributes:
         attempts: How often it was tried.
         due_at: When it is tried next; None once it has ended.
+        replays: How often a person sent it again after it had ended.
+        replayed_at: When that was last; None where nobody did.
         answer: What the place answered, as JSON values (Slack: `channel_id`, `ts`).
     """
 
@@ -86,6 +117,13 @@ class Message:
     sent_at: datetime | None
     error: str
     answer: Mapping[str, Any]
+    replays: int = 0
+    replayed_at: datetime | None = None
+
+    @property
+    def begun_at(self) -> datetime:
+        """From when on it is counted how long it has been tried."""
+        return self.replayed_at or self.created_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -241,7 +241,8 @@ class _Chat:
 
 def event_id(message: Message) -> str:
     """Name a message so that it is known again in the channel; also by another installation's messages."""
-    return f"{message.draft.key}:{message.created_at.isoformat()}"
+    anew = f":{message.replays}" if message.replays else ""
+    return f"{message.draft.key}:{message.created_at.isoformat()}{anew}"
 
 
 def _stands(posted: PostedMessage) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Final
 
-from receiver.model.message import Act, Draft, Message, MessageState, Place, Story
+from receiver.model.message import Act, Draft, Message, MessageState, Place, Priority, Story
 from receiver.model.remediation import Run
 from receiver.notify import pagerduty, slack, thread
 from receiver.notify.account import deed_of
@@ -133,7 +133,7 @@ class _Voice:
     name: str
     said: tuple[Message, ...]
 
-    def draft(self, act: Act, key: str, payload: Mapping[str, Any], cause: str) -> Draft:
+    def draft(self, act: Act, key: str, payload: Mapping[str, Any], cause: str, priority: Priority) -> Draft:
         return Draft(
             place=self.place,
             address=self.address,
@@ -141,6 +141,7 @@ class _Voice:
             key=f"incident:{self.incident_id}:{self.name}:{key}",
             payload=payload,
             cause=cause,
+            priority=priority,
         )
 
     def of(self, *acts: Act) -> list[Message]:
@@ -178,12 +179,13 @@ def _farewell(story: Story, into: int, places: Configured, public_url: str | Non
     cause = f"it goes on as incident {into}"
     chat = _spoken(_voice(story, Place.SLACK, places))
     if chat.of(Act.POST):
-        pointer = chat.draft(Act.UPDATE, f"merged:{into}", slack.pointer(story.incident.id, into, public_url), cause)
+        content = slack.pointer(story.incident.id, into, public_url)
+        pointer = chat.draft(Act.UPDATE, f"merged:{into}", content, cause, Priority.OVER)
         if pointer.key not in {message.draft.key for message in chat.said}:
             yield pointer
     pager = _spoken(_voice(story, Place.PAGERDUTY, places))
     if _is_open(pager):
-        yield pager.draft(Act.RESOLVE, "resolve:merged", pagerduty.resolve(story.incident.id), cause)
+        yield pager.draft(Act.RESOLVE, "resolve:merged", pagerduty.resolve(story.incident.id), cause, Priority.OVER)
 
 
 def _spoken(voice: _Voice) -> _Voice:
@@ -201,26 +203,34 @@ def _slack_drafts(
     if tone is Tone.QUIET:
         if not voice.said:
             cause = "healed" if situation.healed else "over before anybody was told"
-            yield voice.draft(Act.POST, "post", slack.line(situation), cause)
+            yield voice.draft(Act.POST, "post", slack.line(situation), cause, Priority.OVER)
         return
-    yield from _say(voice, slack.card(situation, public_url=public_url), choice)
+    yield from _say(voice, slack.card(situation, public_url=public_url), choice, _urgency(situation, choice))
     known = {message.draft.key for message in voice.said}
     for line in thread.lines(situation):
         payload = slack.reply(line.text, broadcast=line.broadcast)
-        draft = voice.draft(Act.REPLY, f"reply:{line.key}", payload, line.cause)
+        priority = Priority.FIRING if line.broadcast else Priority.STORY
+        draft = voice.draft(Act.REPLY, f"reply:{line.key}", payload, line.cause, priority)
         if draft.key not in known:
             yield draft
 
 
-def _say(voice: _Voice, content: Mapping[str, Any], choice: Choice) -> Iterator[Draft]:
+def _urgency(situation: Situation, choice: Choice) -> Priority:
+    """Say how soon an incident's one message must be seen, compared with all others in its channel."""
+    if situation.paging or (situation.fires and Place.PAGERDUTY in choice.places):
+        return Priority.URGENT
+    return Priority.FIRING if situation.fires or situation.failures or situation.asking else Priority.OVER
+
+
+def _say(voice: _Voice, content: Mapping[str, Any], choice: Choice, priority: Priority) -> Iterator[Draft]:
     """Say the incident's one message, if it does not stand there already."""
     spoken = voice.of(Act.POST, Act.UPDATE)
     if not spoken:
-        yield voice.draft(Act.POST, "post", content, choice.reason)
+        yield voice.draft(Act.POST, "post", content, choice.reason, priority)
     elif _digest(spoken[-1].draft.payload) != _digest(content):
         # The same words may come back later, so the key also names what they replace.
         key = f"update:{spoken[-1].id}:{_digest(content)}"
-        yield voice.draft(Act.UPDATE, key, content, "what it says has changed")
+        yield voice.draft(Act.UPDATE, key, content, "what it says has changed", priority)
 
 
 def _digest(content: Mapping[str, Any]) -> str:
@@ -235,10 +245,11 @@ def _pagerduty_drafts(
     call = _call(situation, choice, tone, voice)
     if call is not None:
         event = pagerduty.trigger(situation, urgent=call.urgent, why=call.why, public_url=public_url)
-        yield voice.draft(Act.TRIGGER, call.key, event, call.why)
+        yield voice.draft(Act.TRIGGER, call.key, event, call.why, Priority.PAGE)
     elif _is_over(situation, voice):
         key = f"resolve:{len(voice.of(Act.RESOLVE))}"
-        yield voice.draft(Act.RESOLVE, key, pagerduty.resolve(situation.story.incident.id), "the incident is closed")
+        event = pagerduty.resolve(situation.story.incident.id)
+        yield voice.draft(Act.RESOLVE, key, event, "the incident is closed", Priority.OVER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

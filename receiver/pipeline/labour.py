@@ -14,7 +14,7 @@ from receiver.model.timeline import Event, Kind
 from receiver.pipeline.asked import act_on
 from receiver.pipeline.look import look
 from receiver.pipeline.rooms import Rooms
-from receiver.pipeline.send import send
+from receiver.pipeline.send import Postman
 from receiver.pipeline.tick import tick
 from receiver.store import looks, sweeps, timeline
 from receiver.store.jobs import Job
@@ -42,6 +42,7 @@ class Labour:
         self._crowded: Callable[[], bool] = _never
         self._failing: dict[str, str] = {}
         self._turn = asyncio.Semaphore()
+        self._postman = Postman(rooms)
         rooms.queue.on(Job.LOOK, self._look)
         rooms.queue.on(Job.TICK, self._tick)
         rooms.queue.on(Job.SEND, self._send)
@@ -58,10 +59,13 @@ class Labour:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.keep_going("jobs", self._jobs))
-            group.create_task(self.keep_going("sweep", self._every(_SWEEP_EVERY, self._sweep)))
-            group.create_task(self.keep_going("reaper", self._every(_REAP_EVERY, self._reap)))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.keep_going("jobs", self._jobs))
+                group.create_task(self.keep_going("sweep", self._every(_SWEEP_EVERY, self._sweep)))
+                group.create_task(self.keep_going("reaper", self._every(_REAP_EVERY, self._reap)))
+        finally:
+            await self._postman.end()
 
     async def keep_going(self, part: str, work: Callable[[], Awaitable[None]]) -> None:
         """Do a part of the work for ever, starting it anew after any failure, more slowly each time."""
@@ -141,7 +145,7 @@ class Labour:
 
     async def _send(self, *, message_id: int) -> None:
         with structlog.contextvars.bound_contextvars(message_id=message_id):
-            await send(self._rooms, message_id)
+            await self._postman.call(message_id)
 
 
 def _never() -> bool:

@@ -1,6 +1,6 @@
 """What the pipeline works with; opened and wired once, by the command line."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +13,8 @@ from receiver.clients.kubernetes import Cluster
 from receiver.clients.pagerduty import PagerDutyClient
 from receiver.clients.slack import SlackClient
 from receiver.enrich.mask import Mask
+from receiver.model.message import Place
+from receiver.notify.pace import PACES
 from receiver.pipeline.archiving import Archivist
 from receiver.remediate.language import Playbook
 from receiver.settings import Kubernetes, Route
@@ -48,6 +50,7 @@ class Rooms:
         vault: The bucket for evidence; None where none is configured, and evidence lies in Postgres.
         evidence_prefix: Begin of the keys of evidence.
         archivist: Keeps finished workflows on S3; None where no bucket is configured, or no cluster.
+        paces: The least time between two messages to one address, by place.
         linger: How long an incident without firing alerts stays open.
         public_url: How people reach this service, for links; None where it is not said.
     """
@@ -71,5 +74,6 @@ class Rooms:
     argo_url: str | None = None
     public_url: str | None = None
     mask: Mask = field(default_factory=Mask)
+    paces: Mapping[Place, timedelta] = field(default_factory=lambda: PACES)
     now: Callable[[], datetime] = utc_now
     say: Callable[[str], None] = say_on_console

@@ -1,24 +1,54 @@
-"""Deliver one message of the outbox, and write down what became of it."""
+"""Deliver what waits in one lane of the outbox, message by message, and write down what became of each."""
 
+import asyncio
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from receiver.model.errors import PagerDutyError, SlackError
-from receiver.model.message import Message
+import structlog
+
+from receiver.model.errors import PagerDutyError, SlackError, StoreError
+from receiver.model.message import Lane, Message
 from receiver.model.timeline import Event, Kind
 from receiver.notify.deliver import Conversation, deliver, next_attempt
+from receiver.notify.pace import hold_of
 from receiver.pipeline.rooms import Rooms
 from receiver.store import outbox, timeline
 from receiver.store.database import Transaction
-from receiver.store.jobs import Job
+
+log = structlog.get_logger()
+
+_SOON: Final = timedelta(seconds=5)
+"""So long a lane is waited for in this process; one that is closed for longer is seen by the sweep."""
+_GRACE: Final = timedelta(seconds=10)
+"""How long deliveries under way are given to end."""
 
 
 async def send(rooms: Rooms, message_id: int) -> None:
-    """Send a message if it is due and first of its conversation; the next one of the conversation follows."""
-    async with rooms.database.transaction() as transaction:
-        message = await outbox.claim(transaction, message_id, rooms.now())
-        if message is None:
+    """Send what waits in the lane of a message, as far as it may go now."""
+    lane = await lane_of(rooms, message_id)
+    while lane is not None:
+        again_at = await send_next(rooms, lane)
+        if again_at is None or again_at > rooms.now():
             return
+
+
+async def lane_of(rooms: Rooms, message_id: int) -> Lane | None:
+    """Say where a message queues; None where it is not to be sent any more."""
+    async with rooms.database.transaction() as transaction:
+        return await outbox.lane_of(transaction, message_id)
+
+
+async def send_next(rooms: Rooms, lane: Lane) -> datetime | None:
+    """Send the one message of a lane that goes next.
+
+    Returns:
+        When the lane may be asked again; None when nothing may go there now.
+    """
+    async with rooms.database.transaction() as transaction:
+        message = await outbox.claim(transaction, lane, rooms.now(), rooms.paces.get(lane.place, timedelta()))
+        if not isinstance(message, Message):
+            return message
         conversation = await _conversation(transaction, message)
     try:
         answer = await deliver(
@@ -32,6 +62,53 @@ async def send(rooms: Rooms, message_id: int) -> None:
         await _failed(rooms, message, error)
     else:
         await _sent(rooms, message, answer)
+    return rooms.now()
+
+
+class Postman:
+    """Goes through the lanes of this process, each apart from all others: one that is slow or broken delays nobody."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._rounds: dict[Lane, asyncio.Task[None]] = {}
+        self._ending = False
+
+    async def call(self, message_id: int) -> None:
+        """Have the lane of a message gone through, and return at once."""
+        lane = await lane_of(self._rooms, message_id)
+        if lane is None or lane in self._rounds or self._ending:
+            return
+        going = asyncio.create_task(self._go_round(lane), name=f"post {lane.place.value} {lane.address}")
+        self._rounds[lane] = going
+        going.add_done_callback(lambda done: self._left(lane, done))
+
+    async def end(self) -> None:
+        """Begin nothing any more; what is under way is given ten seconds."""
+        self._ending = True
+        rounds = set(self._rounds.values())
+        if rounds:
+            _, late = await asyncio.wait(rounds, timeout=_GRACE.total_seconds())
+            for task in late:
+                task.cancel()
+
+    async def _go_round(self, lane: Lane) -> None:
+        """Send at the pace of the lane until nothing waits in it."""
+        try:
+            while not self._ending:
+                again_at = await send_next(self._rooms, lane)
+                pause = timedelta() if again_at is None else again_at - self._rooms.now()
+                if again_at is None or pause > _SOON:
+                    return
+                await asyncio.sleep(max(pause, timedelta()).total_seconds())
+        except StoreError as error:
+            log.warning("post", action="lane_left", place=lane.place.value, address=lane.address, error=str(error))
+
+    def _left(self, lane: Lane, done: asyncio.Task[None]) -> None:
+        """Forget a round; the sweep begins another one while something waits."""
+        del self._rounds[lane]
+        broken = None if done.cancelled() else done.exception()
+        if broken is not None:
+            log.error("post", action="lane_broke", place=lane.place.value, address=lane.address, exc_info=broken)
 
 
 async def _conversation(transaction: Transaction, message: Message) -> Conversation | None:
@@ -49,23 +126,21 @@ async def _conversation(transaction: Transaction, message: Message) -> Conversat
 async def _sent(rooms: Rooms, message: Message, answer: Mapping[str, Any]) -> None:
     at = rooms.now()
     async with rooms.database.transaction() as transaction:
-        following = await outbox.sent(transaction, message, at, answer)
+        await outbox.sent(transaction, message, at, answer)
         await timeline.add(transaction, _event(message, Kind.MESSAGE_SENT, "was told", rooms))
-        await _follow(rooms, transaction, following)
 
 
 async def _failed(rooms: Rooms, message: Message, error: SlackError | PagerDutyError) -> None:
-    again_at = next_attempt(message.attempts, error, now=rooms.now(), first_at=message.created_at)
+    now, lane = rooms.now(), message.draft.lane
+    again_at = next_attempt(message.attempts, error, now=now, first_at=message.begun_at)
     async with rooms.database.transaction() as transaction:
-        following = await outbox.failed(transaction, message, str(error), again_at)
+        failures = await outbox.strike(transaction, lane) if error.retryable and error.retry_after is None else 0
+        hold = hold_of(error, failures, outage=outbox.OUTAGE)
+        if hold is not None:
+            await outbox.hold(transaction, lane, now + hold)
+        await outbox.failed(transaction, message, str(error), again_at)
         if again_at is None:
             await timeline.add(transaction, _event(message, Kind.MESSAGE_DEAD, f"could not be told: {error}", rooms))
-        await _follow(rooms, transaction, following)
-
-
-async def _follow(rooms: Rooms, transaction: Transaction, following: int | None) -> None:
-    if following is not None:
-        await rooms.queue.enqueue(transaction, Job.SEND, {"message_id": following})
 
 
 def _event(message: Message, kind: Kind, what: str, rooms: Rooms) -> Event:

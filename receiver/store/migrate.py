@@ -20,6 +20,7 @@ from sqlalchemy.sql.schema import SchemaItem
 import receiver.store.archive_tables
 import receiver.store.evidence_tables
 import receiver.store.guard_tables
+import receiver.store.lane_tables
 import receiver.store.peer_tables
 import receiver.store.rollup_tables  # noqa: F401 - each declares its tables beside those of receiver.store.tables
 from receiver.store.database import Transaction, translated

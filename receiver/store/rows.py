@@ -12,7 +12,7 @@ from receiver.model.alert import AlertStatus, Fingerprint
 from receiver.model.finding import Finding, FindingState
 from receiver.model.incident import Incident, IncidentState, Occurrence, Subject
 from receiver.model.loss import Loss
-from receiver.model.message import Act, Draft, Message, MessageState, Place
+from receiver.model.message import Act, Draft, Message, MessageState, Place, Priority
 from receiver.model.remediation import Check, Decision, Entry, EntryState, Mode, Outcome, Run, RunId, RunState, Target
 from receiver.model.timeline import Event, Kind
 
@@ -182,6 +182,7 @@ def message(row: Row) -> Message:
         key=row.key,
         payload=row.payload,
         cause=row.cause,
+        priority=Priority(row.priority),
     )
     return Message(
         id=row.id,
@@ -194,6 +195,8 @@ def message(row: Row) -> Message:
         sent_at=row.sent_at,
         error=row.error,
         answer=row.answer,
+        replays=row.replays,
+        replayed_at=row.replayed_at,
     )
 
 

@@ -13,13 +13,13 @@ from typing import Final
 from sqlalchemy import select, update
 
 from receiver.model.remediation import RunState
+from receiver.store import outbox
 from receiver.store.database import Transaction
 from receiver.store.decisions import TICK_LEASE
 from receiver.store.jobs import Job, Queue, waits
 from receiver.store.looks import ACTIVE
-from receiver.store.outbox import is_due
 from receiver.store.stories import LOOK_LEASE
-from receiver.store.tables import IncidentRow, MessageRow, RequestRow, RunRow
+from receiver.store.tables import IncidentRow, RequestRow, RunRow
 
 _MOST: Final = 500
 """Rows of one kind in one sweep; what is left waits for the next, a second later."""
@@ -29,7 +29,7 @@ async def enqueue_due(transaction: Transaction, queue: Queue, now: datetime) -> 
     """Make a job for every run, incident and message that is due; returns how many."""
     ticks = await _due_runs(transaction, now)
     looks = await _due_incidents(transaction, now)
-    sends = await _due_messages(transaction, now)
+    sends = await outbox.due(transaction, now)
     asked = await _due_requests(transaction, now)
     await queue.enqueue(transaction, Job.ASK, *({"request_id": number} for number in asked))
     await queue.enqueue(transaction, Job.TICK, *({"run_id": run_id, "cursor": cursor} for run_id, cursor in ticks))
@@ -89,15 +89,3 @@ async def _due_requests(transaction: Transaction, now: datetime) -> list[int]:
         .returning(RequestRow.id)
     )
     return list(asked.scalars())
-
-
-async def _due_messages(transaction: Transaction, now: datetime) -> list[int]:
-    """List messages that may be sent and for which no job waits; their own lease begins only when one is claimed."""
-    due = await transaction.execute(
-        select(MessageRow.id)
-        .where(is_due(now), ~waits(Job.SEND, "message_id", MessageRow.id))
-        .order_by(MessageRow.due_at)
-        .limit(_MOST)
-        .with_for_update(skip_locked=True)
-    )
-    return list(due.scalars())

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, PrimaryKeyConstraint, text
+from sqlalchemy import Index, PrimaryKeyConstraint, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from receiver.store.table import Table as Table  # noqa: PLC0414 - whoever wants the tables wants what they are made of
@@ -368,8 +368,11 @@ class MessageRow(Table):
     sent_at: Mapped[datetime | None]
     error: Mapped[str]
     answer: Mapped[dict[str, Any]]
+    priority: Mapped[int] = mapped_column(SmallInteger, server_default=text("2"))
+    replays: Mapped[int] = mapped_column(server_default=text("0"))
+    replayed_at: Mapped[datetime | None]
 
     __table_args__ = (
         Index("outbox_incident_id_place_address_id_idx", "incident_id", "place", "address", "id"),
-        Index("outbox_due_idx", "due_at", postgresql_where=text("state = 'pending'")),
+        Index("outbox_pending_idx", "place", "address", "priority", "id", postgresql_where=text("state = 'pending'")),
     )

@@ -1,21 +1,28 @@
 """The outbox: what was said to people, and what became of it."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from litestar import Router, get
+import structlog
+from litestar import Request, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.status_codes import HTTP_200_OK
 from msgspec import Meta, Struct
 
+from receiver.model.errors import ReplayRefused
 from receiver.model.message import Act, Message, MessageState, Place
+from receiver.store import outbox
 from receiver.store.database import Database
 from receiver.store.history import messages
 from receiver.store.history.messages import MessageFilter
-from receiver.web.access import needs
+from receiver.store.history.page import is_number
+from receiver.web.access import caller_of, needs
 from receiver.web.api.shapes import Cursor, Items, Limit, items_of
-from receiver.web.problems import not_found
+from receiver.web.problems import conflict, not_found
 from receiver.webhook.access import Role
+
+_log = structlog.get_logger(__name__)
 
 
 class MessageShape(Struct, frozen=True, kw_only=True):
@@ -34,6 +41,8 @@ class MessageShape(Struct, frozen=True, kw_only=True):
     due_at: Annotated[datetime | None, Meta(description="When it is tried next; null once it has ended.")]
     sent_at: datetime | None
     error: str
+    replays: Annotated[int, Meta(description="How often it was sent once more after it had arrived.")]
+    replayed_at: Annotated[datetime | None, Meta(description="When a person last had it tried again.")]
 
 
 @get("/", summary="List messages, newest first", operation_id="listMessages")
@@ -62,6 +71,28 @@ async def get_message(database: NamedDependency[Database], message_id: FromPath[
     return message_shape(found)
 
 
+@post(
+    "/{message_id:int}/replay",
+    opt=needs(Role.ADMIN),
+    status_code=HTTP_200_OK,
+    summary="Send a message once more",
+    operation_id="replayMessage",
+)
+async def replay_message(
+    request: Request[Any, Any, Any], database: NamedDependency[Database], message_id: FromPath[int]
+) -> MessageShape:
+    """Have a message that has ended sent once more; 409 where it has not, or where it would contradict a newer one."""
+    try:
+        async with database.transaction() as tx:
+            found = await outbox.replay(tx, message_id, datetime.now(UTC)) if is_number(message_id) else None
+    except ReplayRefused as error:
+        raise conflict(str(error)) from error
+    if found is None:
+        raise not_found(f"there is no message {message_id}; GET /api/v1/outbox lists them")
+    _log.info("message", action="message_replayed", message_id=message_id, by=caller_of(request).name)
+    return message_shape(found)
+
+
 def message_shape(message: Message) -> MessageShape:
     """Give a message its shape."""
     return MessageShape(
@@ -78,7 +109,14 @@ def message_shape(message: Message) -> MessageShape:
         due_at=message.due_at,
         sent_at=message.sent_at,
         error=message.error,
+        replays=message.replays,
+        replayed_at=message.replayed_at,
     )
 
 
-ROUTER = Router("/outbox", route_handlers=[list_messages, get_message], opt=needs(Role.VIEWER), tags=["messages"])
+ROUTER = Router(
+    "/outbox",
+    route_handlers=[list_messages, get_message, replay_message],
+    opt=needs(Role.VIEWER),
+    tags=["messages"],
+)

@@ -189,6 +189,7 @@ async def house(database: Database) -> AsyncIterator[House]:
             playbooks=(playbook(),),
             kubernetes=Kubernetes(namespaces=(NAMESPACE,)),
             routes=Settings().routes,
+            paces={},
             linger=Duration(minutes=5),
             cluster=client,
             slack=chat,

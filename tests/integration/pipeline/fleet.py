@@ -368,6 +368,7 @@ async def fleet_on(url: str, limits: Limits, way: str) -> AsyncIterator[Fleet]:
                     playbooks=playbooks(limits, way),
                     kubernetes=Kubernetes(namespaces=(NAMESPACE,)),
                     routes=Settings().routes,
+                    paces={},
                     linger=Duration(minutes=5),
                     cluster=client,
                     argo=server,

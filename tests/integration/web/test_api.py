@@ -250,6 +250,7 @@ async def test_the_description_is_valid_and_names_every_path(site: Any) -> None:
         "/api/v1/deadletters/{letter_id}/replay",
         "/api/v1/deadletters/{letter_id}/discard",
         "/api/v1/outbox/{message_id}",
+        "/api/v1/outbox/{message_id}/replay",
         "/api/v1/stats",
         "/api/v1/events/stream",
         "/healthz",
