@@ -61,13 +61,7 @@ class ArchiveBucket:
             S3Damaged: What arrived was not what was sent; nothing was written.
             S3Error: It could not be written, or nobody knows.
         """
-        about = {"Bucket": self.bucket, "Key": key}
-        made = {"ContentType": _KIND, "Metadata": dict(metadata)}
-        if len(body) <= PART:
-            checked = {"Body": body, "ChecksumSHA256": _sha256(body), "IfNoneMatch": "*"}
-            await self._s3.ask("be written", key, lambda client: client.put_object(**about, **made, **checked))
-        else:
-            await self._s3.ask("be written", key, lambda client: _put_in_parts(client, about, made, body))
+        await self._s3.ask("be written", key, lambda client: self._put(client, key, body, metadata))
 
     async def get(self, key: str) -> bytes:
         """Read an object whole.
@@ -78,7 +72,7 @@ class ArchiveBucket:
             S3Damaged: It did not arrive whole.
             S3Error: It could not be read, or is larger than anything that is archived.
         """
-        return await self._s3.ask("be read", key, lambda client: _get(client, self.bucket, key))
+        return await self._s3.ask("be read", key, lambda client: self._get(client, key))
 
     async def head(self, key: str) -> Label | None:
         """Look at an object; None where there is none.
@@ -111,6 +105,23 @@ class ArchiveBucket:
         wanted = {"Bucket": self.bucket, "Prefix": prefix} | ({"StartAfter": after} if after else {})
         answer = await self._s3.ask("be listed", prefix, lambda client: client.list_objects_v2(**wanted))
         return tuple(one["Key"] for one in answer.get("Contents", ()))
+
+    def _put(self, client: Any, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
+        about = {"Bucket": self.bucket, "Key": key}
+        made = {"ContentType": _KIND, "Metadata": dict(metadata)}
+        if len(body) > PART:
+            _put_in_parts(client, about, made, body)
+            return
+        checksum = _sha256(body)
+        said = {f"x-amz-meta-{name}": value for name, value in metadata.items()}
+        asked = {"Content-Type": _KIND, "If-None-Match": "*", "x-amz-checksum-sha256": checksum}
+        if not self._s3.direct.put(key, body, said | asked):
+            client.put_object(**about, **made, Body=body, ChecksumSHA256=checksum, IfNoneMatch="*")
+            self._s3.direct.give_up()
+
+    def _get(self, client: Any, key: str) -> bytes:
+        found = self._s3.direct.get(key)
+        return _get(client, self.bucket, key) if found is None else found
 
 
 def _put_in_parts(client: Any, about: dict[str, Any], made: dict[str, Any], body: bytes) -> None:

@@ -31,6 +31,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
+from receiver.clients.s3_direct import Direct
 from receiver.model.errors import S3Damaged, S3Error, S3Exists, S3Forbidden, S3Frozen, S3Missing, S3Unreachable
 from receiver.settings import Hidden
 
@@ -101,6 +102,9 @@ class S3:
         credentials: None means boto3's own chain.
         timeout: Longest silence of the store within a request.
 
+    Attributes:
+        direct: The same bucket without boto3's machinery, for small objects; to be used within `ask`.
+
     Raises:
         S3Error: The address or the region cannot be used.
     """
@@ -134,8 +138,11 @@ class S3:
                 f"{self._where} cannot be used: {error}; look at archive.region and archive.endpoint_url"
             ) from error
 
+        self.direct = Direct(session, self._client, bucket, connect=min(timeout, _CONNECT), read=timeout)
+
     async def close(self) -> None:
         """Give the connections back."""
+        self.direct.close()
         await asyncio.to_thread(self._client.close)
 
     async def check(self) -> None:

@@ -25,6 +25,10 @@ _MOST_OF_LABELS: Final = 800
 """Bytes of S3's 2,048 of metadata; the names of the keys and all else need up to 900."""
 
 
+State = tuple[str, str]
+"""One state of one workflow: its uid, and the hash of its content."""
+
+
 class NotAnArchive(ValueError):
     """Bytes are not a workflow in the form in which it is archived."""
 
@@ -68,6 +72,11 @@ class Archived:
     sha256: str
     verified_at: datetime | None = None
     trouble: str = ""
+
+    @property
+    def state(self) -> "State":
+        """Which state of which workflow it is."""
+        return self.uid, self.content
 
     @property
     def place(self) -> str:

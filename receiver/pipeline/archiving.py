@@ -9,13 +9,13 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from receiver.clients.argo import ArgoServer
 from receiver.clients.kubernetes import Cluster
 from receiver.clients.kubernetes.rerun import restoration
 from receiver.clients.kubernetes.whole import with_steps, with_steps_of
-from receiver.model.archive import Archived, NotAnArchive, canonical, fault, key_of, packed, read, unpacked
+from receiver.model.archive import Archived, NotAnArchive, State, canonical, fault, key_of, packed, read, unpacked
 from receiver.model.errors import (
     Conflict,
     NodesUnreadable,
@@ -28,8 +28,15 @@ from receiver.model.errors import (
     S3Missing,
 )
 from receiver.model.workflow import Workflow
+from receiver.pipeline.together import Together
 from receiver.store import archives
 from receiver.store.database import Database
+
+_SMALL: Final = 16 * 1024
+"""Bytes of an object that takes less long to unpack than to hand to a thread."""
+
+_FEW_STEPS: Final = 40
+"""Of a workflow that takes less long to pack than to hand to a thread."""
 
 
 class Label(Protocol):
@@ -72,6 +79,8 @@ class _Whole:
 class Archivist:
     """Whoever keeps workflows, for playbooks and for people.
 
+    Many may be kept at the same time; those share their statements and commits.
+
     Args:
         database: Holds the index.
         bucket: Holds the objects.
@@ -97,6 +106,8 @@ class Archivist:
         self._argo = argo
         self._prefix = prefix
         self._now = now
+        self._found: Together[State, None, Archived] = Together(self._find)
+        self._written: Together[State, Archived, Archived] = Together(self._write)
 
     async def keep(self, workflow: Workflow, *, by: str) -> Archived:
         """Archive a finished workflow in exactly the state in which it was read.
@@ -119,8 +130,8 @@ class Archivist:
         if known is not None and not await self._trouble(known):
             return known
         stored = await self._store(whole)
-        async with self._database.transaction() as transaction:
-            return await archives.keep(transaction, replace(stored, verified_at=self._now()))
+        kept = await self._written.answer(stored.state, replace(stored, verified_at=self._now()))
+        return kept or stored
 
     async def kept(self, workflow: Workflow) -> Archived | None:
         """Find the archive of a workflow in exactly the state in which it was read, having read it back.
@@ -167,7 +178,7 @@ class Archivist:
         """
         self._check_bucket(archived)
         body = await self._bucket.get(archived.key)
-        found = await asyncio.to_thread(fault, archived, body)
+        found = await _fault(archived, body)
         if found:
             raise S3Damaged(f"{archived.place} is not what the index says: {found}")
         return body
@@ -201,7 +212,7 @@ class Archivist:
             raise RequestRefused(f"Workflow {name} is {said}: only a finished one is archived.")
         raw = await self._raw(workflow, name)
         try:
-            content, body = await asyncio.to_thread(_pack, raw)
+            content, body = _pack(raw) if _few_steps(raw) else await asyncio.to_thread(_pack, raw)
         except NotAnArchive as error:
             raise RequestRefused(f"Workflow {name} cannot be archived: {error}.") from error
         at = self._now()
@@ -246,8 +257,15 @@ class Archivist:
         return with_steps_of(raw, await self._argo.raw_workflow(workflow.namespace, workflow.name))
 
     async def _known(self, whole: _Whole) -> Archived | None:
+        return await self._found.answer(whole.archived.state, None)
+
+    async def _find(self, states: Mapping[State, None]) -> Mapping[State, Archived]:
         async with self._database.transaction() as transaction:
-            return await archives.find(transaction, whole.archived.uid, whole.archived.content)
+            return await archives.find_all(transaction, states)
+
+    async def _write(self, stored: Mapping[State, Archived]) -> Mapping[State, Archived]:
+        async with self._database.transaction() as transaction:
+            return await archives.keep_all(transaction, stored.values())
 
     async def _trouble(self, archived: Archived) -> str:
         """Say what is wrong with an object of the index; empty where it is whole.
@@ -257,7 +275,7 @@ class Archivist:
         """
         self._check_bucket(archived)
         try:
-            return await asyncio.to_thread(fault, archived, await self._bucket.get(archived.key))
+            return await _fault(archived, await self._bucket.get(archived.key))
         except S3Frozen:
             label = await self._bucket.head(archived.key)
             meant = (archived.size, archived.sha256)
@@ -278,7 +296,7 @@ class Archivist:
                 if found is not None:
                     return found
                 continue
-            trouble = fault(archived, await self._bucket.get(archived.key))
+            trouble = await _fault(archived, await self._bucket.get(archived.key))
             if trouble:
                 raise S3Damaged(f"{archived.place} was written, and came back otherwise: {trouble}")
             return archived
@@ -290,7 +308,7 @@ class Archivist:
     async def _adopted(self, archived: Archived) -> Archived | None:
         """Give the archive that an object is which lay there already; None where it is another workflow, or state."""
         body = await self._bucket.get(archived.key)
-        if await asyncio.to_thread(fault, archived, body):
+        if await _fault(archived, body):
             return None
         # Perhaps another version of gzip has compressed it.
         return replace(archived, size=len(body), sha256=hashlib.sha256(body).hexdigest())
@@ -298,6 +316,16 @@ class Archivist:
     def _check_bucket(self, archived: Archived) -> None:
         if archived.bucket != self._bucket.bucket:
             raise S3Error(f"{archived.place} is not in {self._bucket.bucket}, the bucket that archive.bucket names now")
+
+
+async def _fault(archived: Archived, body: bytes) -> str:
+    """See what is wrong with an object; a large one is unpacked beside all else."""
+    return fault(archived, body) if len(body) <= _SMALL else await asyncio.to_thread(fault, archived, body)
+
+
+def _few_steps(raw: Mapping[str, Any]) -> bool:
+    nodes, templates = raw.get("status", {}).get("nodes"), raw.get("spec", {}).get("templates")
+    return all(not isinstance(part, list | dict) or len(part) <= _FEW_STEPS for part in (nodes, templates))
 
 
 def _pack(raw: Mapping[str, Any]) -> tuple[bytes, bytes]:

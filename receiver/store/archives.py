@@ -1,14 +1,15 @@
 """The archive's index: which states of which workflows lie on S3, and in which order they ended."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.sql.dml import ReturningInsert
 
-from receiver.model.archive import Archived
+from receiver.model.archive import Archived, State
 from receiver.store.archive_tables import ArchiveRow
 from receiver.store.database import Transaction
 from receiver.store.history.page import Order, Page, is_number, read_page
@@ -18,6 +19,17 @@ ORDER: Final = Order(columns=(ArchiveRow.finished_at, ArchiveRow.id))
 
 _AGAIN: Final = ("bucket", "key", "size", "sha256", "verified_at", "trouble")
 """Columns of a state that is archived a second time, such as after its object was lost."""
+
+
+def _keep() -> ReturningInsert[Any]:
+    statement = upsert(ArchiveRow)
+    again = {name: statement.excluded[name] for name in _AGAIN}
+    kept = statement.on_conflict_do_update(index_elements=["uid", "content"], set_=again)
+    return kept.returning(*ArchiveRow.__table__.c)
+
+
+_KEEP: Final = _keep()
+"""Made once, since writing it anew costs more than running it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +60,13 @@ class Total:
 
 async def keep(tx: Transaction, archived: Archived) -> Archived:
     """Write down that a state is archived; returns it as the index has it, with its number and its first time."""
-    values = {name: value for name, value in asdict(archived).items() if name != "id"}
-    values["labels"] = dict(archived.labels)
-    statement = upsert(ArchiveRow).values(**values)
-    again = {name: statement.excluded[name] for name in _AGAIN}
-    kept = statement.on_conflict_do_update(index_elements=["uid", "content"], set_=again)
-    return _archived((await tx.execute(kept.returning(*ArchiveRow.__table__.c))).one())
+    return (await keep_all(tx, [archived]))[archived.state]
+
+
+async def keep_all(tx: Transaction, found: Collection[Archived]) -> dict[State, Archived]:
+    """Write down that states are archived, each of which is given once; see `keep`."""
+    rows = [{name: value for name, value in asdict(one).items() if name != "id"} for one in found]
+    return _by_state(await tx.execute(_KEEP, rows))
 
 
 async def add(tx: Transaction, archived: Archived) -> bool:
@@ -63,7 +76,7 @@ async def add(tx: Transaction, archived: Archived) -> bool:
     has moved.
     """
     values = {name: value for name, value in asdict(archived).items() if name != "id"}
-    statement = upsert(ArchiveRow).values(**values | {"labels": dict(archived.labels)})
+    statement = upsert(ArchiveRow).values(**values)
     again = {name: statement.excluded[name] for name in _AGAIN}
     elsewhere = ArchiveRow.bucket != statement.excluded.bucket
     added = statement.on_conflict_do_update(index_elements=["uid", "content"], set_=again, where=elsewhere)
@@ -88,9 +101,10 @@ async def sample(tx: Transaction, count: int) -> tuple[Archived, ...]:
     return tuple(_archived(row) for row in await tx.execute(statement))
 
 
-async def find(tx: Transaction, uid: str, content: str) -> Archived | None:
-    """Find exactly this state of exactly this workflow."""
-    return await _one(tx, select(ArchiveRow.__table__).where(ArchiveRow.uid == uid, ArchiveRow.content == content))
+async def find_all(tx: Transaction, states: Collection[State]) -> dict[State, Archived]:
+    """Find exactly these states of exactly these workflows, as far as they are archived."""
+    wanted = tuple_(ArchiveRow.uid, ArchiveRow.content).in_(list(states))
+    return _by_state(await tx.execute(select(ArchiveRow.__table__).where(wanted)))
 
 
 async def get(tx: Transaction, number: int) -> Archived | None:
@@ -177,3 +191,7 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
 
 def _archived(row: Row) -> Archived:
     return Archived(**row._mapping)  # noqa: SLF001 - SQLAlchemy's name for it
+
+
+def _by_state(rows: Iterable[Row]) -> dict[State, Archived]:
+    return {one.state: one for one in map(_archived, rows)}

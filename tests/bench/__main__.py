@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import intake, queries, stand
+from tests.bench import archive, intake, queries, stand
 
 console = Console(width=120)
 
@@ -73,6 +73,20 @@ def history(server: Any, sizes: tuple[int, int], rounds: int) -> dict[str, float
     return figures
 
 
+def archived(server: Any, folder: Path) -> dict[str, float]:
+    """Finished workflows kept whole, against putting the same objects."""
+    found = archive.measure(server, folder)
+    table = Table(title=f"{archive.WORKFLOWS:,} workflows of {found['bytes']:,.0f} bytes, {archive.THREADS} threads")
+    for column in ("", "reached", "at least / at most"):
+        table.add_column(column, justify="left" if not column else "right")
+    table.add_row("objects/s put with plain boto3", f"{found['put/s']:,.0f}", "")
+    table.add_row("workflows/s archived and read back", f"{found['kept/s']:,.0f}", "")
+    table.add_row("archived against put (median of 5 rounds in turn)", f"{found['ratio']:.2f}", ">= 0.5")
+    table.add_row("peak memory, MB", f"{found['peak MB']:.0f}", "< 300")
+    console.print(table)
+    return {f"archive {name}": value for name, value in found.items()}
+
+
 def ratios(figures: dict[str, float]) -> None:
     """What must be reached, and what was."""
     table = Table(title="Ratios")
@@ -104,7 +118,7 @@ def ratios(figures: dict[str, float]) -> None:
 def main() -> None:
     """Run all parts, or those that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["deliveries", "burst", "history"])
+    parser.add_argument("parts", nargs="*", default=["deliveries", "burst", "archive", "history"])
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go")
     parser.add_argument("--seconds", type=float, default=5.0, help="of one measurement")
     parser.add_argument("--sizes", type=int, nargs=2, default=[1_000_000, 10_000_000])
@@ -121,6 +135,8 @@ def main() -> None:
             console.print(
                 "A burst of 100,000 alerts:", ", ".join(f"{key} {value:,.1f}" for key, value in found.items())
             )
+        if "archive" in options.parts:
+            figures |= archived(server, folder)
         if "history" in options.parts:
             figures |= history(server, tuple(options.sizes), options.rounds)
     if "deliveries" in options.parts:

@@ -1,7 +1,10 @@
 """The archive's verbs on a real S3 store, and on Amazon's archive classes as moto has them."""
 
+import asyncio
+import base64
 import secrets
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from typing import Any
 
 import boto3
@@ -36,6 +39,30 @@ async def test_what_is_put_comes_back_with_what_it_says_of_itself_and_is_never_r
     assert label is not None
     assert (label.size, dict(label.metadata), label.storage_class) == (size, METADATA, "STANDARD")
     assert await bucket.head("a/none") is None
+
+
+async def test_small_objects_go_straight_to_the_store_and_large_ones_by_boto3(s3: S3) -> None:
+    bucket, small, large = ArchiveBucket(s3), secrets.token_bytes(100), secrets.token_bytes(PART + 1)
+    names = ("plain", "späce and +/~$&'()*=:@,;!.json.gz")
+
+    def straight(name: str, body: bytes) -> tuple[bool, bytes | None]:
+        headers = {"If-None-Match": "*", "x-amz-checksum-sha256": base64.b64encode(sha256(body).digest()).decode()}
+        return s3.direct.put(name, body, headers), s3.direct.get(name)
+
+    went = [await asyncio.to_thread(straight, name, small) for name in names]
+    again = await asyncio.to_thread(straight, "plain", b"other")
+    wrong = await asyncio.to_thread(s3.direct.put, "w", b"1", {"x-amz-checksum-sha256": "MTIz"})
+    await bucket.put("large", large, metadata={})
+
+    assert went == [(True, small), (True, small)]
+    assert again == (False, small), "what is there is not replaced, and boto3 is asked what is wrong"
+    assert wrong is False
+    assert await asyncio.to_thread(s3.direct.get, "large") is None
+    assert await bucket.get("large") == large
+    assert await bucket.get(names[1]) == small
+    s3.direct.give_up()
+    assert await asyncio.to_thread(s3.direct.get, "plain") is None
+    assert await bucket.get("plain") == small
 
 
 async def test_an_upload_in_parts_that_fails_leaves_nothing_behind(weed: Any, s3: S3) -> None:
