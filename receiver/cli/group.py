@@ -34,6 +34,8 @@ LATER: Final[Mapping[str, Later]] = {
     "archive": Later("receiver.cli.archive", "Finished workflows on S3: setup, create, list, get, verify, restore."),
     "cleanup": Later("receiver.cli.cleanup", "Finished workflows to the archive, then out of the cluster; list, rbac."),
     "history": Later("receiver.cli.history", "Old history to Parquet on S3, then out of Postgres: export, prune."),
+    "silences": Later("receiver.cli.silences", "Alertmanager's silences: list, add, expire."),
+    "test-alert": Later("receiver.cli.trial", "Fire a test alert, and follow it to the end."),
     "agent": Later("receiver.cli.agent", "Beside the agents: health, synthetic, resources."),
     "stats": Later("receiver.cli.stats", "What happened over time, what was loud and what was silent."),
 }

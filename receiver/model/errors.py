@@ -318,6 +318,16 @@ class AlertmanagerUnreachable(AlertmanagerError):
     retryable = True
 
 
+class MetricsError(ReceiverError):
+    """Prometheus or its Pushgateway refused a question, or what answered is neither."""
+
+
+class MetricsUnreachable(MetricsError):
+    """No answer came from Prometheus or its Pushgateway, or one that it cannot answer now."""
+
+    retryable = True
+
+
 class ErrandError(ReceiverError):
     """A request that a playbook makes could not be made, or nobody answered it."""
 

@@ -23,6 +23,7 @@ from receiver.model.incident import LabelNames
 from receiver.model.matcher import Matcher
 from receiver.model.remediation import Mode
 from receiver.settings.acting import Argo, HttpAction
+from receiver.settings.around import AgentPlace, Prometheus, Pushgateway
 from receiver.settings.asking import Alertmanager, Watchdog
 from receiver.settings.part import Hidden, Part, Secret
 
@@ -242,6 +243,10 @@ class Settings(Part, frozen=True):
     incidents: Incidents = Incidents()
     deadletters: DeadLetters = DeadLetters()
     alertmanager: Alertmanager = Alertmanager()
+    prometheus: Prometheus = Prometheus()
+    pushgateway: Pushgateway = Pushgateway()
+    agents: tuple[AgentPlace, ...] = ()
+    """Who is asked by `receiver ops daily`; none means that no agent is."""
     watchdog: Watchdog | None = None
     """Null means that the silence of `Watchdog` alarms nobody, and that it is recorded without an incident."""
     spool: Spool = Spool()

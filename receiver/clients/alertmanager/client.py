@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 
 import msgspec
@@ -143,6 +143,29 @@ class AlertmanagerClient(Silencing):
             for one in group.alerts
             if one.status.state is not AlertState.SUPPRESSED
         ]
+
+    async def post(
+        self, labels: Mapping[str, str], annotations: Mapping[str, str], *, starts_at: datetime, ends_at: datetime
+    ) -> None:
+        """Post an alert as Prometheus does; the same labels again move its end.
+
+        Args:
+            labels: Which identify it.
+            annotations: For people.
+            starts_at: Since when it holds.
+            ends_at: Until when, unless it is posted again; a time that is over resolves it.
+
+        Raises:
+            AlertmanagerUnreachable: No answer came.
+            AlertmanagerError: It refused.
+        """
+        alert = {
+            "labels": dict(labels),
+            "annotations": dict(annotations),
+            "startsAt": starts_at.astimezone(UTC).isoformat(),
+            "endsAt": ends_at.astimezone(UTC).isoformat(),
+        }
+        await self._exchange(f"{self.url}/api/v2/alerts", "POST", json=[alert])
 
     async def status(self) -> PeerStatus:
         """Ask for its version, its start and its cluster.
