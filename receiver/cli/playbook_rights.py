@@ -1,6 +1,6 @@
 """`receiver playbooks rbac` and `receiver playbooks schema`: what follows from the actions themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import Annotated, Any
 
@@ -38,14 +38,18 @@ def rbac(
     where = namespace or [one for one in settings.kubernetes.namespaces if one != "*"]
     if not where:
         raise PlaybookError("no namespace to act in is named: give --namespace, or set kubernetes.namespaces")
-    documents = [document for one in where for document in role(chosen, one, account)]
-    for line in "---\n".join(map(_yaml, documents)).splitlines():
+    for line in written(document for one in where for document in role(chosen, one, account)).splitlines():
         say(line)
 
 
 def schema() -> None:
     """Print the JSON Schema of playbooks, with every action that is installed, for editors."""
     dump(json_schema())
+
+
+def written(documents: Iterable[dict[str, Any]]) -> str:
+    """Write objects of Kubernetes as the documents of one YAML file."""
+    return "---\n".join(map(_yaml, documents))
 
 
 def _chosen(playbooks: list[Playbook], names: Sequence[str]) -> list[Playbook]:

@@ -299,6 +299,12 @@ class TiersBusy(ReceiverError):
     retryable = True
 
 
+class CleanupBusy(ReceiverError):
+    """Another cleanup works with this database. Let it end, then begin again."""
+
+    retryable = True
+
+
 class AlertmanagerError(ReceiverError):
     """Alertmanager refused a question, or what answered is no Alertmanager.
 

@@ -185,6 +185,8 @@ class Workflow:
         retried_by: Which one last asked Argo Server to retry it; that it was asked proves nothing.
         progress_at: What its annotation `receiver/progress-at` says.
         deleting: Whether it has been asked to go and waits for a finalizer.
+        finalizers: Who has to do something before it may go.
+        expires_at: When Argo deletes it itself, by its `ttlStrategy`; None where it does not, or not yet.
     """
 
     namespace: str
@@ -213,6 +215,8 @@ class Workflow:
     retried_by: str = ""
     progress_at: datetime | None = None
     deleting: bool = False
+    finalizers: tuple[str, ...] = ()
+    expires_at: datetime | None = None
 
     @property
     def finished(self) -> bool:

@@ -36,9 +36,14 @@ def missing(playbook: Playbook, means: Means) -> str:
 
 def rules(playbooks: Iterable[Playbook]) -> list[dict[str, list[str]]]:
     """Give the least rules of a Role for playbooks, and for reading; as Kubernetes has them."""
-    allowed: dict[tuple[str, str], list[str]] = defaultdict(list)
     grants = [grant for playbook in playbooks for effect in effects_of(playbook) for grant in effect.grants]
-    for grant in (*READING, *grants):
+    return rules_of((*READING, *grants))
+
+
+def rules_of(grants: Iterable[Grant]) -> list[dict[str, list[str]]]:
+    """Give the rules of a Role for some rights, one for each resource; as Kubernetes has them."""
+    allowed: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for grant in grants:
         verbs = allowed[grant.group, grant.resource]
         verbs += [verb for verb in grant.verbs if verb not in verbs]
     return [
@@ -54,16 +59,21 @@ def role(playbooks: Sequence[Playbook], namespace: str, account: str) -> list[di
         namespace: Where.
         account: The service account that Receiver runs as, with its namespace: `monitoring/receiver`.
     """
-    where, _, name = account.rpartition("/")
-    metadata = {"name": "receiver", "namespace": namespace}
-    subject = {"kind": "ServiceAccount", "name": name, "namespace": where or namespace}
+    return documents("receiver", rules(playbooks), namespace, account)
+
+
+def documents(name: str, allowed: list[dict[str, list[str]]], namespace: str, account: str) -> list[dict[str, Any]]:
+    """Give a Role of some rules and its RoleBinding for one namespace, as Kubernetes has them."""
+    where, _, holder = account.rpartition("/")
+    metadata = {"name": name, "namespace": namespace}
+    subject = {"kind": "ServiceAccount", "name": holder, "namespace": where or namespace}
     return [
-        {"apiVersion": f"{_RBAC}/v1", "kind": "Role", "metadata": metadata, "rules": rules(playbooks)},
+        {"apiVersion": f"{_RBAC}/v1", "kind": "Role", "metadata": metadata, "rules": allowed},
         {
             "apiVersion": f"{_RBAC}/v1",
             "kind": "RoleBinding",
             "metadata": metadata,
-            "roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": "receiver"},
+            "roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": name},
             "subjects": [subject],
         },
     ]

@@ -26,6 +26,7 @@ from receiver.settings.acting import Argo, HttpAction
 from receiver.settings.around import AgentPlace, Prometheus, Pushgateway
 from receiver.settings.asking import Alertmanager, Watchdog
 from receiver.settings.part import Hidden, Part, Secret
+from receiver.settings.upkeep import Cleanup
 
 __all__ = ["Hidden", "Secret"]
 
@@ -251,6 +252,7 @@ class Settings(Part, frozen=True):
     """Null means that the silence of `Watchdog` alarms nobody, and that it is recorded without an incident."""
     spool: Spool = Spool()
     archive: Archive = Archive()
+    cleanup: Cleanup = Cleanup()
     retention: Retention = Retention()
     mask: tuple[str, ...] = ()
     """Regular expressions of what is masked in log lines, beside the built-in ones for tokens and passwords."""

@@ -16,6 +16,8 @@ class Turn(Enum):
     """Asking all Alertmanagers what they have."""
     WATCHDOG = 7_215_004_822
     """Looking whether what always fires was heard."""
+    CLEANUP = 7_215_004_823
+    """Archiving and deleting what ended long ago."""
 
 
 @asynccontextmanager

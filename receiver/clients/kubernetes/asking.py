@@ -5,11 +5,13 @@ import json
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from kubernetes import client
 
 from receiver.clients.kubernetes.refusals import ListExpired, translated
+
+T = TypeVar("T")
 
 WORKFLOWS: Final = {"group": "argoproj.io", "version": "v1alpha1", "plural": "workflows"}
 MERGE_PATCH: Final = "application/merge-patch+json"
@@ -45,10 +47,16 @@ class Asking:
 
     async def _every(self, action: str, call: Callable[..., Any], **arguments: Any) -> list[dict[str, Any]]:
         """Return all objects of a list, page by page; begin once more if the later pages expire meanwhile."""
+        return await self._each(action, call, lambda raw: raw, **arguments)
+
+    async def _each(
+        self, action: str, call: Callable[..., Any], read: Callable[[dict[str, Any]], T], **arguments: Any
+    ) -> list[T]:
+        """Return what *read* makes of each object of a list, of which no more than a page is held at a time."""
         try:
-            return [one async for page in self._pages(action, call, arguments) for one in page]
+            return [read(one) async for page in self._pages(action, call, arguments) for one in page]
         except ListExpired:
-            return [one async for page in self._pages(action, call, arguments) for one in page]
+            return [read(one) async for page in self._pages(action, call, arguments) for one in page]
 
     async def _count(self, action: str, call: Callable[..., Any], **arguments: Any) -> int:
         """Count the objects of a list, of which no more than a page is held at a time."""

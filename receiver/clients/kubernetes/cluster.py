@@ -1,16 +1,17 @@
-"""The verbs of a cluster, all in one: questions, changes, creations, and what is done with pods and Deployments."""
+"""The verbs of a cluster, all in one: questions, changes, creations, and what is done with pods and the like."""
 
 from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
 from receiver.clients.kubernetes import connection
+from receiver.clients.kubernetes.belongings import Belongings
 from receiver.clients.kubernetes.changing import Changing
 from receiver.clients.kubernetes.creating import Creating
 from receiver.clients.kubernetes.workloads import Workloads
 
 
-class Cluster(Changing, Creating, Workloads):
+class Cluster(Changing, Creating, Workloads, Belongings):
     """One cluster, as one account."""
 
     @classmethod

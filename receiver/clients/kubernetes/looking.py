@@ -1,5 +1,6 @@
 """What is read of a cluster. Nothing here changes anything."""
 
+import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -7,7 +8,7 @@ from typing import Any, Final
 from kubernetes import client
 
 from receiver.clients.kubernetes import reading, reading_workloads
-from receiver.clients.kubernetes.asking import WORKFLOWS, Asking
+from receiver.clients.kubernetes.asking import WORKFLOWS, Asking, T
 from receiver.clients.kubernetes.marks import RESUBMITTED_FROM
 from receiver.clients.kubernetes.names import check_name, check_namespace
 from receiver.model.errors import ClusterError, LogUnreadable, RequestRefused
@@ -94,6 +95,28 @@ class Looking(Asking):
             **WORKFLOWS,
         )
         return [reading.workflow(raw) for raw in found]
+
+    async def look_through(self, namespace: str, look: Callable[[Workflow, int], T]) -> list[T]:
+        """Look at every workflow of a namespace, or of all where it is empty, without holding them all.
+
+        Args:
+            namespace: Where; empty means everywhere.
+            look: Is given each workflow and the bytes of its JSON; what it returns is all that is kept. Where the later
+                pages expire meanwhile, everything is looked at once more, and what was returned before is dropped.
+
+        Raises:
+            ClusterError: They could not be listed.
+        """
+
+        def seen(raw: dict[str, Any]) -> T:
+            return look(reading.workflow(raw), len(json.dumps(raw, separators=(",", ":"))))
+
+        if not namespace:
+            everywhere = self._custom.list_cluster_custom_object
+            return await self._each("list the workflows of all namespaces", everywhere, seen, **WORKFLOWS)
+        check_namespace(namespace)
+        there = self._custom.list_namespaced_custom_object
+        return await self._each(f"list the workflows of {namespace}", there, seen, namespace=namespace, **WORKFLOWS)
 
     async def count_unfinished(self, namespace: str) -> int:
         """Count the workflows of a namespace that Argo has not marked as completed, new ones among them.

@@ -5,7 +5,7 @@ of the expected type counts as absent.
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from receiver.clients.kubernetes import marks
@@ -55,6 +55,8 @@ def workflow(raw: Raw) -> Workflow:
         retried_by=annotations.get(marks.RETRIED_BY, ""),
         progress_at=moment(annotations.get(PROGRESS_ANNOTATION)),
         deleting="deletionTimestamp" in metadata,
+        finalizers=tuple(str(one) for one in metadata.get("finalizers") or ()),
+        expires_at=_expires_at(spec, status),
     )
 
 
@@ -107,6 +109,20 @@ def moment(said: object) -> datetime | None:
     except ValueError:
         return None
     return at.astimezone(UTC) if at.tzinfo else None
+
+
+def _expires_at(spec: Raw, status: Raw) -> datetime | None:
+    """Say when Argo deletes a finished workflow, as its controller reckons (`workflow/gccontroller`, v4.1)."""
+    finished = moment(status.get("finishedAt"))
+    kept = part(spec, "ttlStrategy") or part(part(status, "storedWorkflowTemplateSpec"), "ttlStrategy")
+    own = {Phase.SUCCEEDED: "secondsAfterSuccess", Phase.FAILED: "secondsAfterFailure"}.get(_phase(status), "")
+    seconds = kept.get(own, kept.get("secondsAfterCompletion"))
+    if finished is None or not isinstance(seconds, int):
+        return None
+    try:
+        return finished + timedelta(seconds=seconds)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def _waits_for_a_person(node: Node) -> bool:
