@@ -62,7 +62,8 @@ def create(workflow: Named, *, config: Config = None, output: Output = Form.TABL
     if output is Form.JSON:
         dump(archive_shape(kept))
         return
-    say(f"workflow {workflow} is archive {kept.id}, {kept.place}: {kept.size} bytes, read back and compared")
+    masked = "; parts of it were masked, so it cannot be restored" if kept.masked else ""
+    say(f"workflow {workflow} is archive {kept.id}, {kept.place}: {kept.size} bytes, read back and compared{masked}")
 
 
 @app.command("list")
@@ -124,7 +125,7 @@ def list_archives(
                 one.archived_at,
                 one.size,
                 one.verified_at,
-                one.trouble,
+                one.trouble or ("masked: cannot be restored" if one.masked else ""),
             )
             for one in found.items
         ),
@@ -160,7 +161,8 @@ async def _create(settings: Settings, namespace: str, name: str) -> Archived:
     async with desk_of(settings) as desk:
         if desk.cluster is None:
             raise SettingsError("there is no cluster to read from: set kubernetes.kubeconfig and kubernetes.context")
-        return await desk.archivist.keep(await desk.cluster.get_workflow(namespace, name), by=person())
+        workflow = await desk.cluster.get_workflow(namespace, name)
+        return await desk.archivist.keep(workflow, by=person(), masked=True)
 
 
 async def _get(settings: Settings, which: str, at: datetime | None) -> bytes:

@@ -15,6 +15,7 @@ from receiver.clients.pagerduty import PagerDutyClient
 from receiver.clients.slack import SlackClient
 from receiver.enrich.mask import Mask
 from receiver.model.errors import SettingsError
+from receiver.model.redaction import Redaction
 from receiver.pipeline.archiving import Archivist, Bucket
 from receiver.pipeline.reloading import Playbooks
 from receiver.pipeline.rooms import Rooms, say_on_console, utc_now
@@ -157,9 +158,20 @@ def connect_argo(settings: Settings, cluster: Cluster | None) -> ArgoServer | No
 def make_archivist(
     settings: Settings, database: Database, bucket: Bucket, cluster: Cluster | None, argo: ArgoServer | None
 ) -> Archivist:
-    """Give whoever keeps finished workflows; without a cluster it finds, reads and verifies, but keeps none."""
-    prefix = settings.archive.prefix.strip("/")
-    return Archivist(database, bucket, cluster=cluster, argo=argo, prefix=prefix, now=utc_now)
+    """Give whoever keeps finished workflows; without a cluster it finds, reads and verifies, but keeps none.
+
+    Raises:
+        SettingsError: A pattern of `archive.mask` is refused.
+    """
+    return Archivist(
+        database,
+        bucket,
+        cluster=cluster,
+        argo=argo,
+        prefix=settings.archive.prefix.strip("/"),
+        redaction=Redaction(settings.archive.mask),
+        now=utc_now,
+    )
 
 
 def make_errands(settings: Settings) -> Errands | None:

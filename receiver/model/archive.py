@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote
 MOST_BYTES: Final = 256 * 1024 * 1024
 """Of one workflow as JSON. Argo Server is believed 64 MiB with all steps; escaped, that may become some times more."""
 
+_WHOLE: Final = ".json.gz"
 _OTHER_STATE: Final = 12
 """Hexadecimal digits of the hash in the key of a second state that ended in the same second."""
 
@@ -24,6 +25,9 @@ _MOST_OF_ASKER: Final = 200
 _MOST_OF_LABELS: Final = 800
 """Bytes of S3's 2,048 of metadata; the names of the keys and all else need up to 900."""
 
+
+MASKED: Final = ".masked.json.gz"
+"""End of the key of an archive that was masked."""
 
 State = tuple[str, str]
 """One state of one workflow: its uid, and the hash of its content."""
@@ -77,6 +81,11 @@ class Archived:
     def state(self) -> "State":
         """Which state of which workflow it is."""
         return self.uid, self.content
+
+    @property
+    def masked(self) -> bool:
+        """Whether parts of it were masked, so that it cannot be brought back; its key says so."""
+        return self.key.endswith(MASKED)
 
     @property
     def place(self) -> str:
@@ -220,7 +229,7 @@ def of_object(bucket: str, key: str, size: int, metadata: Mapping[str, str], bod
     return replace(found, labels={str(name): str(value) for name, value in said.items()})
 
 
-def key_of(prefix: str, namespace: str, name: str, at: datetime, *, content: str = "") -> str:
+def key_of(prefix: str, namespace: str, name: str, at: datetime, *, content: str = "", masked: bool = False) -> str:
     """Name the object: by workflow and end.
 
     Args:
@@ -229,9 +238,10 @@ def key_of(prefix: str, namespace: str, name: str, at: datetime, *, content: str
         name: Of the workflow.
         at: When it ended.
         content: Hash of its JSON, where another state of that name ended in the same second and has the plain key.
+        masked: Whether parts of it were masked.
     """
     other = f"-{content[:_OTHER_STATE]}" if content else ""
-    return f"{prefix}/{namespace}/{name}/{at.astimezone(UTC):%Y%m%d_%H%M%S}{other}.json.gz"
+    return f"{prefix}/{namespace}/{name}/{at.astimezone(UTC):%Y%m%d_%H%M%S}{other}{MASKED if masked else _WHOLE}"
 
 
 def _time(text: str) -> datetime:

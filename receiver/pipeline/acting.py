@@ -24,7 +24,7 @@ class _Keeper:
 
     async def keep(self, workflow: Workflow, *, by: str) -> Archived:
         with _told():
-            return await self.archivist.keep(workflow, by=by)
+            return await self.archivist.keep(workflow, by=by, masked=True)
 
     async def kept(self, workflow: Workflow) -> Archived | None:
         with _told():

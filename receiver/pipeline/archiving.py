@@ -27,6 +27,7 @@ from receiver.model.errors import (
     S3Frozen,
     S3Missing,
 )
+from receiver.model.redaction import Redaction
 from receiver.model.workflow import Workflow
 from receiver.pipeline.together import Together
 from receiver.store import archives
@@ -87,6 +88,7 @@ class Archivist:
         cluster: Where workflows are read; None where none is configured, and then nothing can be archived.
         argo: Tells the steps that Argo keeps in its database; None where it is not configured.
         prefix: Begin of all keys.
+        redaction: What no archive may hold; as a rule that is nothing, since what is masked cannot be brought back.
         now: The clock.
     """
 
@@ -98,6 +100,7 @@ class Archivist:
         cluster: Cluster | None,
         argo: ArgoServer | None = None,
         prefix: str,
+        redaction: Redaction | None = None,
         now: Callable[[], datetime],
     ) -> None:
         self._database = database
@@ -105,11 +108,12 @@ class Archivist:
         self._cluster = cluster
         self._argo = argo
         self._prefix = prefix
+        self._redaction = redaction or Redaction()
         self._now = now
         self._found: Together[State, None, Archived] = Together(self._find)
         self._written: Together[State, Archived, Archived] = Together(self._write)
 
-    async def keep(self, workflow: Workflow, *, by: str) -> Archived:
+    async def keep(self, workflow: Workflow, *, by: str, masked: bool = False) -> Archived:
         """Archive a finished workflow in exactly the state in which it was read.
 
         Where that state is archived already and its object is whole, that one is returned.
@@ -117,17 +121,29 @@ class Archivist:
         Args:
             workflow: Which, in which state.
             by: Who asks.
+            masked: Whether an archive will do in which parts are masked, so that it cannot be brought back: not for
+                whoever deletes the workflow then.
 
         Raises:
             Conflict: It has changed since it was read.
             PreconditionFailed: The name belongs to another run now.
-            ClusterError: It is not finished, could not be read, or not with all its steps.
+            ClusterError: It is not finished, could not be read, or not with all its steps; or it would be masked.
             S3Error: The bucket did not take it, or what it gave back is not what was sent. The index does not have it.
             StoreError: The index could not be written; the next attempt finds the object.
         """
         whole = await self._read(workflow, by)
-        known = await self._known(whole)
-        if known is not None and not await self._trouble(known):
+        known = await self._vouched(whole)
+        less = None
+        if known is None and self._redaction:
+            less = await asyncio.to_thread(_redacted, whole, self._redaction, self._prefix)
+        if less is not None:
+            if not masked:
+                raise RequestRefused(
+                    f"Workflow {workflow.namespace}/{workflow.name} holds what archive.mask masks, so its archive "
+                    "could not be brought back: it is kept in the cluster. `receiver archive create` masks it."
+                )
+            whole, known = less, await self._vouched(less)
+        if known is not None:
             return known
         stored = await self._store(whole)
         kept = await self._written.answer(stored.state, replace(stored, verified_at=self._now()))
@@ -149,8 +165,7 @@ class Archivist:
             whole = await self._read(workflow, by="")
         except (Conflict, PreconditionFailed):
             return None
-        known = await self._known(whole)
-        return None if known is None or await self._trouble(known) else known
+        return await self._vouched(whole)
 
     async def verify(self, archived: Archived) -> str:
         """Read an object back, compare it with the index, and write down how it was found.
@@ -193,9 +208,12 @@ class Archivist:
 
         Raises:
             AlreadyExists: Another workflow has that name.
+            RequestRefused: It was masked, or no cluster is configured.
             ClusterError: It could not be created; after `ClusterUnreachable` it may have been.
             S3Error: The archive could not be read, or is not whole.
         """
+        if archived.masked:
+            raise RequestRefused(f"{archived.place} cannot be restored: parts of it were masked when it was archived.")
         body = await self.read(archived)
         if self._cluster is None:
             raise RequestRefused(f"{archived.place} cannot be restored: no cluster is configured.")
@@ -256,8 +274,10 @@ class Archivist:
             )
         return with_steps_of(raw, await self._argo.raw_workflow(workflow.namespace, workflow.name))
 
-    async def _known(self, whole: _Whole) -> Archived | None:
-        return await self._found.answer(whole.archived.state, None)
+    async def _vouched(self, whole: _Whole) -> Archived | None:
+        """Find the archive of a state, having read it back; None where there is none that is whole."""
+        known = await self._found.answer(whole.archived.state, None)
+        return None if known is None or await self._trouble(known) else known
 
     async def _find(self, states: Mapping[State, None]) -> Mapping[State, Archived]:
         async with self._database.transaction() as transaction:
@@ -333,8 +353,27 @@ def _pack(raw: Mapping[str, Any]) -> tuple[bytes, bytes]:
     return content, packed(content)
 
 
+def _redacted(whole: _Whole, redaction: Redaction, prefix: str) -> _Whole | None:
+    """Write a workflow without what no archive may hold; None where it holds nothing of that."""
+    masked = redaction.of(read(unpacked(whole.body)))
+    if masked is None:
+        return None
+    content, body = _pack(masked)
+    old = whole.archived
+    archived = replace(
+        old,
+        content=hashlib.sha256(content).hexdigest(),
+        labels={str(name): str(value) for name, value in (masked["metadata"].get("labels") or {}).items()},
+        key=key_of(prefix, old.namespace, old.name, old.finished_at, masked=True),
+        size=len(body),
+        sha256=hashlib.sha256(body).hexdigest(),
+    )
+    return _Whole(archived=archived, body=body)
+
+
 def _keys(prefix: str, archived: Archived) -> Iterator[Archived]:
     """List the names that an archive may have: its own, and the one of a second state of the same second."""
     yield archived
-    other = key_of(prefix, archived.namespace, archived.name, archived.finished_at, content=archived.content)
+    name = (prefix, archived.namespace, archived.name, archived.finished_at)
+    other = key_of(*name, content=archived.content, masked=archived.masked)
     yield replace(archived, key=other)

@@ -54,7 +54,7 @@ async def _archive(rooms: Rooms, wish: Request) -> str:
     namespace, name = str(wish.detail.get("namespace", "")), str(wish.detail.get("name", ""))
     try:
         workflow = await rooms.cluster.get_workflow(namespace, name)
-        kept = await rooms.archivist.keep(workflow, by=wish.asked_by)
+        kept = await rooms.archivist.keep(workflow, by=wish.asked_by, masked=True)
     except (ClusterError, S3Error) as error:
         return f"it was not archived: {error}"
     return f"it is archive {kept.id}, {kept.place}"

@@ -20,7 +20,7 @@ from receiver.store.database import Database
 _AT_ONCE: Final = 8
 """Objects that are read at the same time; each may be as large as an archive can be."""
 
-_KEY: Final = re.compile(r"[^/]+/[^/]+/[0-9]{8}_[0-9]{6}(-[0-9a-f]{12})?\.json\.gz")
+_KEY: Final = re.compile(r"[^/]+/[^/]+/[0-9]{8}_[0-9]{6}(-[0-9a-f]{12})?(\.masked)?\.json\.gz")
 """What follows the prefix in the key of an archive; see `receiver.model.archive.key_of`."""
 
 

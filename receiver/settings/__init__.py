@@ -194,6 +194,9 @@ class Archive(Part, frozen=True):
     """Of a store that is not Amazon's."""
     prefix: str = "workflow-archives"
     """Begin of the keys of archived workflows, without a slash at its end."""
+    mask: tuple[str, ...] = ()
+    """Regular expressions of what is masked in archived workflows, each repetition with an upper bound. None of them,
+    since what is masked cannot be restored: access to the bucket is what protects it."""
     history_prefix: str = "history"
     """Begin of the keys of exported history."""
     evidence_prefix: str = "evidence"

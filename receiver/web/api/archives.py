@@ -44,6 +44,7 @@ class ArchiveShape(Struct, frozen=True, kw_only=True):
     size: Annotated[int, Meta(description="Bytes of the object: JSON, compressed by gzip.")]
     sha256: Annotated[str, Meta(description="Of the object.")]
     content_sha256: Annotated[str, Meta(description="Of the JSON; with the uid it tells states apart.")]
+    masked: Annotated[bool, Meta(description="Whether parts were masked when it was archived: it cannot be restored.")]
     verified_at: Annotated[
         datetime | None, Meta(description="When it was last read back and found whole; null when it was not.")
     ]
@@ -95,6 +96,7 @@ def archive_shape(archived: Archived) -> ArchiveShape:
         size=archived.size,
         sha256=archived.sha256,
         content_sha256=archived.content,
+        masked=archived.masked,
         verified_at=archived.verified_at,
         trouble=archived.trouble,
     )

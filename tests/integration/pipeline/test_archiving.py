@@ -14,7 +14,7 @@ from receiver.clients.archive import ArchiveBucket, Label
 from receiver.clients.argo import ArgoServer
 from receiver.clients.kubernetes import Cluster
 from receiver.clients.s3 import S3, Credentials
-from receiver.model.archive import Archived, canonical, packed, unpacked
+from receiver.model.archive import Archived, canonical, of_object, packed, unpacked
 from receiver.model.errors import (
     Conflict,
     NodesUnreadable,
@@ -24,6 +24,7 @@ from receiver.model.errors import (
     S3Forbidden,
     S3Unreachable,
 )
+from receiver.model.redaction import Redaction
 from receiver.pipeline.archiving import Archivist
 from receiver.sandbox import argo_server
 from receiver.sandbox.argo import ArgoController
@@ -267,3 +268,35 @@ async def test_a_store_that_refuses_or_dies_leaves_an_error_and_the_next_run_fin
     assert await scene.keys() == [kept.key]
     await stranger.close()
     await dying.close()
+
+
+async def test_a_masked_archive_says_so_and_neither_is_restored_nor_vouches_for_a_deletion(scene: Scene) -> None:
+    scene.change(team="team-0815")
+    redaction = Redaction(["team-[0-9]{4}"])
+    archivist = Archivist(
+        scene.database, scene.bucket, cluster=scene.cluster, prefix="p", redaction=redaction, now=lambda: NOW
+    )
+    workflow_now = await scene.cluster.get_workflow(WHERE, NAME)
+
+    with pytest.raises(RequestRefused, match=r"holds what archive\.mask masks"):
+        await archivist.keep(workflow_now, by="ann")
+    kept = await archivist.keep(workflow_now, by="ann", masked=True)
+    again = await archivist.keep(workflow_now, by="ann", masked=True)
+    content = unpacked(await archivist.read(kept))
+    label = await scene.bucket.head(kept.key)
+
+    assert kept == again
+    assert kept.masked
+    assert kept.key.endswith(".masked.json.gz")
+    assert b"0815" not in content
+    assert json.loads(content)["metadata"]["annotations"]["receiver/masked"] == "1"
+    assert label is not None
+    assert all("0815" not in value for value in [*label.metadata.values(), *kept.labels.values()])
+    assert of_object(kept.bucket, kept.key, kept.size, label.metadata, None).masked
+    assert await archivist.verify(kept) == ""
+    assert await archivist.kept(workflow_now) is None, "nothing is deleted that cannot be brought back"
+    with pytest.raises(RequestRefused, match="parts of it were masked"):
+        await archivist.restore(kept, name="again", suspended=True)
+
+    whole = await scene.keep()
+    assert await archivist.kept(workflow_now) == whole, "one that was archived whole vouches as before"
