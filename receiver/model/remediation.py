@@ -4,11 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, NewType
+from typing import Any, Final, NewType
 
 from receiver.model.loss import Loss
 
 RunId = NewType("RunId", int)
+
+PROOFS: Final = ("verify", "workflow.delete")
+"""Steps that show by themselves that a run helped: a check that held, and a deletion, which ends when the workflow is
+gone. A run of other steps alone has acted, and nobody knows whether it helped."""
 
 
 class Mode(Enum):
@@ -26,7 +30,7 @@ class Outcome(Enum):
     """How a run ended."""
 
     SUCCEEDED = "succeeded"
-    """All steps were taken and the check at the end held."""
+    """All steps were taken, and every check among them held."""
     FAILED = "failed"
     """A step could not be taken, or did not help."""
     BLOCKED = "blocked"
@@ -170,3 +174,8 @@ class Run:
     started_at: datetime
     finished_at: datetime | None
     journal: Sequence[Entry] = ()
+
+    @property
+    def helped(self) -> bool:
+        """Whether it was seen to help: it succeeded, and a step of it shows that (see `PROOFS`)."""
+        return self.outcome is Outcome.SUCCEEDED and any(step.get("action") in PROOFS for step in self.steps)

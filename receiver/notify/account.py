@@ -49,7 +49,6 @@ _DOING: Final[Mapping[str, str]] = {
 }
 
 _ENDED: Final[Mapping[Outcome, str]] = {
-    Outcome.SUCCEEDED: "helped",
     Outcome.FAILED: "failed",
     Outcome.BLOCKED: "was blocked",
     Outcome.SKIPPED: "had nothing to do",
@@ -114,8 +113,10 @@ def deed_of(run: Run) -> str:
     reason = reason_of(run)
     if is_lost(run):
         return f"RESTART NOT COMPLETED: Receiver ended {where} and could not start it again. {reason}"
-    if run.outcome is Outcome.SUCCEEDED:
+    if run.helped:
         return f"Receiver healed it: {playbook} {_feat(run)}."
+    if run.outcome is Outcome.SUCCEEDED:
+        return f"Receiver acted: {playbook} {_feat(run)}. It has no step that checks whether this helped."
     ended = _ENDED[run.outcome] if run.outcome else "ended"
     return f"Receiver tried {playbook} on {where}; it {ended}. {reason}"
 
@@ -180,7 +181,9 @@ def quiet_line(situation: Situation) -> str:
     if situation.healed is not None:
         run = situation.healed
         return f"Healed: {headline(situation)}. {name(run.playbook)} {_feat(run)}; nobody was woken."
-    return f"Over: {headline(situation)}: {status(situation)}. It ended before anybody was told."
+    over = f"Over: {headline(situation)}: {status(situation)}. It ended before anybody was told."
+    acted = next((run for run in reversed(situation.story.runs) if run.outcome is Outcome.SUCCEEDED), None)
+    return f"{over} {deed_of(acted)}" if acted is not None else over
 
 
 def target_of(run: Run) -> str:

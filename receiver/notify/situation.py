@@ -29,7 +29,7 @@ class Situation:
             consequence of what a run did are not among them.
         fires: Whether any of them fires.
         severity: The worst of their severities.
-        healed: The run that helped, as long as nothing speaks against it.
+        healed: The run that was seen to help, as long as nothing speaks against it.
         heal_ends_at: Until when alerts may go on firing without casting doubt on that; None when none fires.
         unfinished: Runs that are under way and may act.
         asking: Those of them that wait for a person to approve.
@@ -164,11 +164,11 @@ def _is_failure(run: Run) -> bool:
 
 
 def _made_good(run: Run, runs: Iterable[Run]) -> bool:
-    return any(later.id > run.id and later.outcome is Outcome.SUCCEEDED for later in runs)
+    return any(later.id > run.id and later.helped for later in runs)
 
 
 def _healer(runs: Sequence[Run], alerts: Sequence[Occurrence], *, fires: bool, now: datetime) -> Run | None:
-    helped = [run for run in runs if run.outcome is Outcome.SUCCEEDED]
+    helped = [run for run in runs if run.helped]
     if not helped:
         return None
     run = helped[-1]

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from receiver.model.backtest import Backtest, Past, PastAlert, Recollection
 from receiver.model.history import Relation
 from receiver.model.matcher import Matcher, Operator, all_match
-from receiver.model.remediation import Check, Mode, Outcome
+from receiver.model.remediation import PROOFS, Check, Mode, Outcome
 from receiver.model.request import Request
 from receiver.model.standing import Pause
 from receiver.store import rows
@@ -186,13 +186,14 @@ async def _confirmed(transaction: Transaction, numbers: set[int]) -> dict[str, l
 
 
 async def _healed(transaction: Transaction, numbers: set[int]) -> dict[int, str]:
-    """Say of each incident which playbook really helped, if one did."""
+    """Say of each incident which playbook was seen to help, if one was."""
     helped = await transaction.execute(
         select(RunRow.incident_id, RunRow.playbook)
         .where(
             RunRow.incident_id.in_(numbers),
             RunRow.outcome == Outcome.SUCCEEDED.value,
             RunRow.mode != Mode.DRY_RUN.value,
+            or_(*(RunRow.steps.contains([{"action": verb}]) for verb in PROOFS)),
             exists().where(EntryRow.run_id == RunRow.id),
         )
         .order_by(RunRow.id)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from sqlalchemy import text
 
 from receiver.model.errors import QueryRefused
+from receiver.model.remediation import PROOFS
 from receiver.store.database import Transaction
 from receiver.store.rollups import ENDED, HAPPENED, HOUR, counted_until, hour_of
 
@@ -97,8 +98,8 @@ class Healing:
     """Incidents that were closed, and how many of them a playbook healed without any person.
 
     Attributes:
-        healed: A live run succeeded, nobody was to be woken, nobody acknowledged it, and nobody asked anything of its
-            runs.
+        healed: A live run was seen to help, nobody was to be woken, nobody acknowledged it, and nobody asked
+            anything of its runs.
     """
 
     closed: int
@@ -218,7 +219,11 @@ with closed as (
 )
 select count(*) as closed, count(*) filter (where
   acknowledged_by = ''
-  and exists (select from runs where incident_id = closed.id and mode = 'live' and outcome = 'succeeded')
+  and exists (
+    select from runs, jsonb_array_elements(steps) as step
+    where incident_id = closed.id and mode = 'live' and outcome = 'succeeded'
+      and step ->> 'action' = any(cast(:proofs as text[]))
+  )
   and not exists (
     select from outbox where incident_id = closed.id and act = 'trigger' and state in ('sent', 'dead')
   )
@@ -348,7 +353,7 @@ async def _silent(
 
 
 async def _healing(tx: Transaction, asked: Mapping[str, Any]) -> Healing:
-    row = (await tx.execute(text(_HEALING), dict(asked))).one()
+    row = (await tx.execute(text(_HEALING), {**asked, "proofs": list(PROOFS)})).one()
     return Healing(closed=int(row.closed), healed=int(row.healed))
 
 

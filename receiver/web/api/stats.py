@@ -57,8 +57,8 @@ class HealingShape(Struct, frozen=True, kw_only=True):
     healed: Annotated[
         int,
         Meta(
-            description="Of these: a live remediation succeeded, no page was to be sent, nobody acknowledged the "
-            "incident, approved, rejected or cancelled."
+            description="Of these: a live remediation was seen to help, no page was to be sent, nobody acknowledged "
+            "the incident, approved, rejected or cancelled."
         ),
     ]
     share: Annotated[float | None, Meta(description="`healed` of `closed`, 0 to 1; null where none was closed.")]

@@ -299,18 +299,22 @@ async def test_names_severities_and_namespaces_narrow_the_counts(past: Past) -> 
     assert counts == [2, 1, 2, 0]
 
 
-async def test_an_incident_is_healed_when_a_live_run_succeeded_and_nobody_was_needed(past: Past, records: Any) -> None:
+async def test_an_incident_is_healed_when_a_live_run_was_seen_to_help_and_nobody_was_needed(
+    past: Past, records: Any
+) -> None:
     closed = {"state": "closed", "closed_at": TODAY + HOUR}
-    each: list[dict[str, Any]] = [{}, {}, {"acknowledged_by": "ann"}, {}, {}, {}, {}, {"merged_into": 1}]
-    healed, paged, acknowledged, approved, dry, failed, nothing, merged = [
+    each: list[dict[str, Any]] = [{}, {}, {"acknowledged_by": "ann"}, {}, {}, {}, {}, {}, {"merged_into": 1}]
+    healed, paged, acknowledged, approved, dry, unchecked, failed, nothing, merged = [
         await records.incident(key=str(number), **closed, **more) for number, more in enumerate(each)
     ]
     await records.incident(key="open")
     await records.incident(key="before", state="closed", closed_at=TODAY - HOUR)
+    ended = {"state": "finished", "outcome": "succeeded", "finished_at": TODAY, "steps": [{"action": "verify"}]}
     for number in (healed, paged, acknowledged, merged):
-        await records.run(incident_id=number, state="finished", outcome="succeeded", finished_at=TODAY)
-    run = await records.run(incident_id=approved, state="finished", outcome="succeeded", finished_at=TODAY)
-    await records.run(incident_id=dry, mode="dry_run", state="finished", outcome="succeeded", finished_at=TODAY)
+        await records.run(incident_id=number, **ended)
+    run = await records.run(incident_id=approved, **ended)
+    await records.run(incident_id=dry, **ended | {"mode": "dry_run"})
+    await records.run(incident_id=unchecked, **ended | {"steps": [{"action": "workflow.terminate"}]})
     await records.run(incident_id=failed, state="finished", outcome="failed", finished_at=TODAY)
     await records.message(incident_id=paged, place="pagerduty", act="trigger", state="sent", key="page")
     await records.message(incident_id=healed, state="sent", key="told")
@@ -320,7 +324,7 @@ async def test_an_incident_is_healed_when_a_live_run_succeeded_and_nobody_was_ne
 
     assert nothing
     assert found.incidents is not None
-    assert (found.incidents.closed, found.incidents.healed) == (7, 1)
+    assert (found.incidents.closed, found.incidents.healed) == (8, 1)
 
 
 async def test_each_end_of_a_playbook_is_counted_once(past: Past, records: Any) -> None:

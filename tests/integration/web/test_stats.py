@@ -21,7 +21,8 @@ async def test_a_night_is_told_with_exactly_the_promised_members(site: Any, reco
     )
     await records.alert(status="resolved", ends_at=NOW + timedelta(minutes=10))
     incident = await records.incident(state="closed", closed_at=NOW + timedelta(hours=1))
-    await records.run(incident_id=incident, state="finished", outcome="succeeded", finished_at=NOW)
+    verify = [{"action": "verify"}]
+    await records.run(incident_id=incident, state="finished", outcome="succeeded", finished_at=NOW, steps=verify)
     await records.decision(outcome="blocked")
     await count_up(database, NOW + timedelta(days=1))
 

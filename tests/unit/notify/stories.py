@@ -114,6 +114,7 @@ def entry(cursor: int, state: EntryState = EntryState.DONE, error: str = "") -> 
 
 
 HEALED = run(Outcome.SUCCEEDED, at=4, reason="It has made progress for 6m.")
+UNCHECKED = replace(HEALED, steps=HEALED.steps[:3], cursor=3)
 LOST = run(Outcome.FAILED, at=2, reason="workflow.resubmit was tried 5 times in vain; last: 503.", escalate=False)
 USELESS = run(Outcome.FAILED, at=3, reason="The new run makes no progress either.")
 

@@ -7,7 +7,7 @@ import pytest
 
 from receiver.model.alert import AlertStatus
 from receiver.model.message import Act, MessageState, Place, Story
-from receiver.model.remediation import EntryState, Mode, Outcome
+from receiver.model.remediation import EntryState, Mode, Outcome, RunId
 from receiver.model.timeline import Event, Kind
 from receiver.notify.plan import Configured, Plan
 from receiver.notify.situation import SETTLE
@@ -23,6 +23,7 @@ from tests.unit.notify.stories import (
     NEITHER,
     NOW,
     SIMULATED,
+    UNCHECKED,
     USELESS,
     acts,
     after,
@@ -70,6 +71,9 @@ WARNING = (alert(severity="warning"),)
             story(runs=[run(Outcome.REJECTED)]), [POST, TRIGGER], id="rejected and still firing: by the route"
         ),
         pytest.param(story(runs=[run(Outcome.TIMED_OUT)], alerts=WARNING), [POST, TRIGGER], id="nobody answered"),
+        pytest.param(
+            story(runs=[UNCHECKED]), [POST, TRIGGER], id="acted, and nothing shows that it helped: by the route"
+        ),
         pytest.param(story(alerts=()), [POST, TRIGGER], id="an incident whose alerts are not known"),
     ],
 )
@@ -87,6 +91,8 @@ def test_without_a_hold_it_is_said_at_once(told: Story, expected: list[tuple[Pla
         pytest.param(story(runs=[USELESS]), [POST, TRIGGER], id="failed"),
         pytest.param(story(runs=[asking(Mode.LIVE)]), [POST, TRIGGER], id="a person must decide"),
         pytest.param(story(runs=[run(Outcome.SKIPPED)]), [POST, TRIGGER], id="the run came to nothing"),
+        pytest.param(story(runs=[UNCHECKED]), [POST, TRIGGER], id="acted without a check"),
+        pytest.param(quiet(story(runs=[UNCHECKED])), [], id="acted without a check, resolved and lingering"),
         pytest.param(closed(story()), [POST], id="over by itself"),
     ],
 )
@@ -116,6 +122,18 @@ def test_the_quiet_line_has_no_blocks_and_no_thread(told: Story) -> None:
 
     assert is_quiet(only(planned, Act.POST))
     assert replies(planned) == []
+
+
+def test_what_nothing_checked_is_not_called_healed() -> None:
+    firing, over = ask(story(runs=[UNCHECKED])), ask(closed(story(runs=[UNCHECKED])))
+
+    assert "Receiver acted: restart-stuck-workflow restarted" in only(firing, Act.POST)["text"]
+    assert only(over, Act.POST)["text"].startswith("🟢 Over: ")
+    assert "no step that checks whether this helped" in only(over, Act.POST)["text"]
+
+
+def test_an_unchecked_run_makes_no_failure_good() -> None:
+    assert acts(ask(story(runs=[USELESS, replace(UNCHECKED, id=RunId(13))], alerts=WARNING))) == [POST, TRIGGER]
 
 
 def test_a_healed_incident_that_closes_says_nothing_more() -> None:
