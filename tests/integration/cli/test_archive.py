@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from sqlalchemy import text
 
 from receiver.cli import front
@@ -16,6 +18,13 @@ from receiver.sandbox.argo import ArgoController
 from receiver.sandbox.kubernetes import WORKFLOW, ApiServer
 from receiver.sandbox.scenario import workflow
 from receiver.store.database import Database
+
+AT = "2026-11-24T03:22:31Z"
+SHAPE = {
+    "id": 42, "namespace": "argo", "name": "etl", "uid": "u", "phase": "Succeeded", "labels": {}, "started_at": None,
+    "finished_at": AT, "archived_at": AT, "archived_by": "ann", "bucket": "b", "key": "k", "size": 1, "sha256": "s",
+    "content_sha256": "c", "masked": False, "verified_at": None, "trouble": "",
+}  # fmt: skip
 
 Receiver = Callable[..., Awaitable[tuple[int, str, str]]]
 
@@ -219,3 +228,37 @@ async def test_a_sample_is_drawn_and_a_restored_name_must_be_one(receiver: Recei
     assert drawn == (0, "1 archives were read back, 0 of them are not whole or could not be read\n", "")
     assert both[0] == misnamed[0] == 2
     assert "is no name of a workflow" in misnamed[2]
+
+
+async def test_a_service_elsewhere_is_asked_to_restore_and_its_refusal_ends_with_1(receiver: Receiver) -> None:
+    asked: list[Any] = []
+    answers = iter(["workflow argo/again is there, and begins", "it was not restored: its name is taken"])
+
+    async def listed(request: web.Request) -> web.Response:
+        asked.append(dict(request.query))
+        return web.json_response({"items": [SHAPE], "next": None, "previous": None, "total": 1, "total_size": 1})
+
+    async def restored(request: web.Request) -> web.Response:
+        asked.append((request.path, await request.json()))
+        return web.json_response({"request_id": 5, "run_id": None}, status=202)
+
+    async def answered(_: web.Request) -> web.Response:
+        told = {"id": 5, "at": AT, "kind": "restore", "run_id": None, "asked_by": "ann", "answered_at": AT}
+        return web.json_response(told | {"answer": next(answers)})
+
+    app = web.Application()
+    app.router.add_get("/api/v1/archives", listed)
+    app.router.add_post("/api/v1/archives/{id}/restore", restored)
+    app.router.add_get("/api/v1/requests/5", answered)
+    async with TestServer(app) as server:
+        place = ("--server", str(server.make_url("")))
+        made = await receiver("restore", "argo/etl", "--at", "20261124_032231", "--name", "again", "--begin", *place)
+        refused = await receiver("restore", "7", *place)
+
+    wanted, by_name, by_number = asked
+    assert made == (0, "workflow argo/again is there, and begins\n", "")
+    assert refused == (1, "it was not restored: its name is taken\n", "")
+    assert (wanted["namespace"], wanted["name"], wanted["limit"]) == ("argo", "etl", "1")
+    assert (wanted["since"], wanted["until"]) == ("2026-11-24T03:22:31+00:00", "2026-11-24T03:22:32+00:00")
+    assert by_name == ("/api/v1/archives/42/restore", {"name": "again", "begin": True})
+    assert by_number == ("/api/v1/archives/7/restore", {"name": None, "begin": False})
