@@ -5,8 +5,7 @@ from typing import Any
 
 from receiver.cli.tables import Form, dump, say, table
 from receiver.model.cleanup import CleanupRun, Fate, Kind, Move
-
-_KIB = 1024
+from receiver.model.report import human
 
 
 def planned(moves: Sequence[Move], budget: int, output: Form) -> None:
@@ -75,16 +74,6 @@ def shape(run: CleanupRun) -> dict[str, Any]:
         "bytes": run.size,
         "trouble": run.trouble,
     }
-
-
-def human(size: int) -> str:
-    """Write a number of bytes for people: `512 B`, `6.2 KiB`, `10.0 GiB`."""
-    value, unit = float(size), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
-        if value < _KIB:
-            break
-        value, unit = value / _KIB, larger
-    return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
 
 
 def _left(moves: Sequence[Move]) -> None:

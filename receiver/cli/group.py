@@ -33,6 +33,7 @@ LATER: Final[Mapping[str, Later]] = {
     "deadletter": Later("receiver.cli.deadletters", "Bodies that were not understood: list, show, replay, discard."),
     "archive": Later("receiver.cli.archive", "Finished workflows on S3: setup, create, list, get, verify, restore."),
     "cleanup": Later("receiver.cli.cleanup", "Finished workflows to the archive, then out of the cluster; list, rbac."),
+    "ops": Later("receiver.cli.ops", "Reports of operations, whose exit code can be trusted: weekly."),
     "history": Later("receiver.cli.history", "Old history to Parquet on S3, then out of Postgres: export, prune."),
     "silences": Later("receiver.cli.silences", "Alertmanager's silences: list, add, expire."),
     "test-alert": Later("receiver.cli.trial", "Fire a test alert, and follow it to the end."),

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
+
+_KIB: Final = 1024
 
 
 class Verdict(StrEnum):
@@ -95,3 +98,13 @@ def unknown(subject: str, why: str, *, limit: str, advice: str) -> Line:
 def off(subject: str, why: str) -> Line:
     """Make a line for what is not configured."""
     return Line(subject=subject, value=why, limit="", verdict=Verdict.OFF)
+
+
+def human(size: int) -> str:
+    """Write a number of bytes for people: `512 B`, `6.2 KiB`, `10.0 GiB`."""
+    value, unit = float(size), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+        if value < _KIB:
+            break
+        value, unit = value / _KIB, larger
+    return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"

@@ -26,7 +26,7 @@ from receiver.settings.acting import Argo, HttpAction
 from receiver.settings.around import AgentPlace, Prometheus, Pushgateway
 from receiver.settings.asking import Alertmanager, Watchdog
 from receiver.settings.part import Hidden, Part, Secret
-from receiver.settings.upkeep import Cleanup
+from receiver.settings.upkeep import Cleanup, Ops
 
 __all__ = ["Hidden", "Secret"]
 
@@ -256,6 +256,7 @@ class Settings(Part, frozen=True):
     spool: Spool = Spool()
     archive: Archive = Archive()
     cleanup: Cleanup = Cleanup()
+    ops: Ops = Ops()
     retention: Retention = Retention()
     mask: tuple[str, ...] = ()
     """Regular expressions of what is masked in log lines, beside the built-in ones for tokens and passwords."""

@@ -15,3 +15,22 @@ class Cleanup(Part, frozen=True):
     """How long ago a workflow must have ended: long enough to look into what failed last week."""
     budget: Annotated[int, msgspec.Meta(ge=1)] = 500
     """Most objects that one run deletes, so that a wrong limit is noticed before all is gone from the cluster."""
+
+
+class Weekly(Part, frozen=True):
+    """What `receiver ops weekly` calls good."""
+
+    cleanup_within: Duration = Duration(days=2)
+    """How long ago the last cleanup may have begun: it runs each night, and may fail once."""
+    behind: Duration = Duration(days=1)
+    """How much longer than `cleanup.older_than` a finished workflow may wait for its deletion."""
+    archived_within: Duration = Duration(days=8)
+    """How long ago something may have been archived last: a week without any is rare enough to look at."""
+    claims_bytes: int = 1024**4
+    """Capacity of all claims in the namespaces together."""
+
+
+class Ops(Part, frozen=True):
+    """The limits of the reports of `receiver ops`."""
+
+    weekly: Weekly = Weekly()

@@ -139,6 +139,13 @@ async def page(tx: Transaction, wanted: Wanted, *, limit: int, cursor: str | Non
     return await read_page(tx, statement, ORDER, limit=limit, cursor=cursor, noun=_archived)
 
 
+async def latest(tx: Transaction, limit: int) -> list[Archived]:
+    """Read what was archived last, the newest first."""
+    newest_first = (ArchiveRow.archived_at.desc(), ArchiveRow.id.desc())
+    rows = await tx.execute(select(ArchiveRow.__table__).order_by(*newest_first).limit(limit))
+    return [_archived(row) for row in rows]
+
+
 async def total(tx: Transaction, wanted: Wanted) -> Total:
     """Add up all archives that are meant."""
     summed = select(func.count(), func.coalesce(func.sum(ArchiveRow.size), 0)).where(*_conditions(wanted))

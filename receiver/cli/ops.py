@@ -1,0 +1,70 @@
+"""`receiver ops`: reports of operations whose exit code can be trusted."""
+
+from contextlib import AsyncExitStack
+
+import typer
+
+from receiver.cli.reading import Config, Output, opened, run, settings_of
+from receiver.cli.reporting import conclude
+from receiver.cli.s3 import make_bucket, make_s3
+from receiver.cli.tables import Form
+from receiver.cli.wiring import connect_argo, connect_cluster, make_archivist
+from receiver.model.report import Report
+from receiver.pipeline.rooms import utc_now
+from receiver.settings import Settings
+from receiver.upkeep.cleanup import Cleanup
+from receiver.upkeep.leaving import Rules
+from receiver.upkeep.weekly import Weekly
+
+app = typer.Typer(
+    add_completion=False,
+    name="ops",
+    help="Reports of operations, which end with 1 where a line is over its limit: weekly.",
+    no_args_is_help=True,
+)
+
+
+@app.callback()
+def ops() -> None:
+    """Reports of operations, which end with 1 where a line is over its limit."""
+
+
+@app.command("weekly")
+def weekly(*, config: Config = None, output: Output = Form.TABLE) -> None:
+    """Judge the last cleanup, what waits for the next, the newest archives, the index and the claims."""
+    conclude(run(_weekly(settings_of(config))), output)
+
+
+async def _weekly(settings: Settings) -> Report:
+    """Open what is configured and look; what is not configured is a line that says so."""
+    async with AsyncExitStack() as stack:
+        s3 = make_s3(settings)
+        if s3 is not None:
+            stack.push_async_callback(s3.close)
+        bucket = make_bucket(s3)
+        cluster = connect_cluster(settings)
+        if cluster is not None:
+            stack.push_async_callback(cluster.close)
+        argo = connect_argo(settings, cluster)
+        if argo is not None:
+            stack.push_async_callback(argo.close)
+        database = await stack.enter_async_context(opened(settings))
+        wanted = settings.kubernetes.namespaces
+        namespaces = [""] if "*" in wanted else list(wanted)
+        cleanup = None
+        if cluster is not None and bucket is not None:
+            keeper = make_archivist(settings, database, bucket, cluster, argo)
+            rules = Rules(older_than=settings.cleanup.older_than, opt_in=settings.kubernetes.opt_in)
+            cleanup = Cleanup(database, cluster, keeper, namespaces=namespaces, rules=rules, now=utc_now)
+        look = Weekly(
+            database=database,
+            limits=settings.ops.weekly,
+            older_than=settings.cleanup.older_than,
+            cluster=cluster,
+            cleanup=cleanup,
+            namespaces=namespaces,
+            bucket=bucket,
+            prefix=settings.archive.prefix.strip("/"),
+            now=utc_now,
+        )
+        return await look.report()
