@@ -142,7 +142,8 @@ class ArgoServer:
         """Read the copy of exactly this run in Argo's archive, and compare it with the run as it is.
 
         Returns:
-            Where the copy is; empty where there is none, or where it is of another state, such as before a retry.
+            Where the copy is; empty where there is none, where it is of another state, such as before a retry, or
+            where the run has changed since it was read.
 
         Raises:
             ClusterError: One of them could not be read.
@@ -152,11 +153,17 @@ class ArgoServer:
         path = f"archived-workflows/{workflow.uid}"
         action = f"read workflow {workflow.namespace}/{workflow.name} from Argo's archive"
         try:
-            kept = reading.workflow(await self._ask(action, "GET", path))
+            kept = await self._ask(action, "GET", path)
         except NotFound:
             return ""
-        whole = await self.hydrated(workflow)
-        same = whole.finished and _as_it_ended(kept) == _as_it_ended(whole)
+        present = await self.raw_workflow(workflow.namespace, workflow.name)
+        whole = reading.workflow(present)
+        same = (
+            whole.finished
+            and whole.resource_version == workflow.resource_version
+            and kept.get("spec") == present.get("spec")
+            and _as_it_ended(reading.workflow(kept)) == _as_it_ended(whole)
+        )
         return f"{self.url}/api/v1/{path}" if same else ""
 
     async def hydrated(self, workflow: Workflow) -> Workflow:

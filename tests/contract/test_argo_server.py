@@ -304,9 +304,21 @@ async def test_an_archive_of_an_earlier_end_is_not_one_of_the_present_end(place:
     workflow = await place.failed()
     place.stand.keep(WHERE, "play")
     change = {"message": "it went otherwise"}
-    place.api.registry.patch(WORKFLOW, WHERE, "play", lambda one: one | {"status": one["status"] | change})
 
     assert await place.argo.holds(workflow) != ""
+    place.api.registry.patch(WORKFLOW, WHERE, "play", lambda one: one | {"status": one["status"] | change})
+
+    assert await place.argo.holds(workflow) == ""
+    assert await place.argo.holds(await place.read()) == ""
+
+
+async def test_an_archive_of_another_specification_is_not_one_of_this_run(place: Place) -> None:
+    workflow = await place.failed()
+    place.stand.keep(WHERE, "play")
+    assert await place.argo.holds(workflow) != ""
+
+    place.api.registry.patch(WORKFLOW, WHERE, "play", lambda one: one | {"spec": one["spec"] | {"suspend": True}})
+
     assert await place.argo.holds(await place.read()) == ""
 
 

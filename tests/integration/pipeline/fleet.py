@@ -312,9 +312,14 @@ class Fleet:
             await self.work(random.Random(0), most=1_000, both=False)  # noqa: S311 - a repeatable order
             await self.take_jobs()
             self.check()
-            if not self.jobs and await self.rows("select count(*) from runs where state <> 'finished'") == [(0,)]:
+            # A clock that was set back puts off what was due by it: that comes once the clock has caught up.
+            still = (
+                "select id from runs where state <> 'finished' "
+                "union all select id from incidents where look_at is not null"
+            )
+            if not self.jobs and not await self.rows(still):
                 return
-        raise AssertionError("runs do not end")
+        raise AssertionError("runs do not end, or incidents are not looked at")
 
     async def count(self) -> None:
         """Count the runs that are not over, which no request tells, in Receiver's own rows."""
