@@ -17,6 +17,7 @@ from receiver.cli.wiring import (
     database_url,
     make_alertmanagers,
     make_pagerduty,
+    make_pagers,
     make_slack,
     open_database,
 )
@@ -48,7 +49,7 @@ async def check(settings: Settings) -> None:
     """Look at everything and say how it is; exits with 1 when something fails."""
     failed = False
     async for finding in _findings(settings):
-        typer.echo(f"{finding.mark:<5}{finding.thing:<13}{finding.text}")
+        typer.echo(f"{finding.mark:<5}{finding.thing:<14}{finding.text}")
         failed = failed or finding.mark == "FAIL"
     if failed:
         raise typer.Exit(1)
@@ -64,6 +65,7 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
         ("database", _database),
         ("kubernetes", _kubernetes),
         ("argo", _argo),
+        ("notifications", _notifications),
         ("slack", _slack),
         ("pagerduty", _pagerduty),
         ("s3", _s3),
@@ -181,6 +183,16 @@ async def _argo(settings: Settings) -> Finding:
             return Finding(mark="off", thing="argo", text=text)
         stack.push_async_callback(argo.close)
         return Finding(mark="ok", thing="argo", text=f"Argo Server {await argo.version()} at {argo.url}")
+
+
+async def _notifications(settings: Settings) -> Finding:
+    if settings.notifications.mode == "shadow":
+        text = "notifications.mode is shadow: messages are recorded in the outbox, and nothing is sent"
+        return Finding(mark="warn", thing="notifications", text=text)
+    for pager in make_pagers(settings).values():
+        await pager.close()
+    text = f"live by {len(settings.routes)} routes to {len(settings.owners)} owners; `receiver routes test` shows who"
+    return Finding(mark="ok", thing="notifications", text=text)
 
 
 async def _slack(settings: Settings) -> Finding:

@@ -188,6 +188,12 @@ def _checks(rooms: Rooms, labour: Labour, cold: Cold | None, reloading: Reloadin
             return Condition(state=State.DISABLED, text="kubernetes.kubeconfig is not set, and this is no pod")
         return Condition(state=State.OK, text=await rooms.cluster.version())
 
+    async def notifications() -> Condition:
+        if rooms.shadow:
+            text = "notifications.mode is shadow: messages are recorded, and nothing is sent"
+            return Condition(state=State.DISABLED, text=text)
+        return Condition(state=State.OK)
+
     def configured(there: object, setting: str) -> Check:
         async def look() -> Condition:
             return Condition(state=State.OK) if there else Condition(state=State.DISABLED, text=f"{setting} is not set")
@@ -198,6 +204,7 @@ def _checks(rooms: Rooms, labour: Labour, cold: Cold | None, reloading: Reloadin
         "worker": worker,
         "playbooks": playbooks,
         "kubernetes": kubernetes,
+        "notifications": notifications,
         "slack": configured(rooms.slack, "slack.bot_token"),
         "pagerduty": configured(rooms.pagerduty, "pagerduty.routing_key"),
         "alertmanager": lambda: look_at_peers(rooms),

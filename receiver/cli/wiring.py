@@ -20,7 +20,7 @@ from receiver.pipeline.archiving import Archivist, Bucket
 from receiver.pipeline.reloading import Playbooks
 from receiver.pipeline.rooms import Rooms, say_on_console, utc_now
 from receiver.remediate.loader import load_all
-from receiver.settings import Settings
+from receiver.settings import Secret, Settings
 from receiver.store.database import Database
 from receiver.store.embedded import EmbeddedPostgres
 from receiver.store.evidence import Vault
@@ -97,6 +97,9 @@ async def open_rooms(
         pagerduty = make_pagerduty(settings)
         if pagerduty is not None:
             stack.push_async_callback(pagerduty.close)
+        pagers = make_pagers(settings)
+        for pager in pagers.values():
+            stack.push_async_callback(pager.close)
         alertmanagers = make_alertmanagers(settings)
         for client in alertmanagers:
             stack.push_async_callback(client.close)
@@ -113,6 +116,9 @@ async def open_rooms(
             slack=slack,
             slack_channel=settings.slack.channel,
             pagerduty=pagerduty,
+            owners=settings.owners,
+            pagers=pagers,
+            shadow=settings.notifications.mode == "shadow",
             alertmanagers=alertmanagers,
             vault=vault,
             evidence_prefix=settings.archive.evidence_prefix,
@@ -199,11 +205,30 @@ def make_slack(settings: Settings) -> SlackClient | None:
 
 def make_pagerduty(settings: Settings) -> PagerDutyClient | None:
     """Give PagerDuty's client; None where no key is configured."""
+    secret = settings.pagerduty.secret
+    return _pagerduty_by(secret, settings) if secret.given else None
+
+
+def make_pagers(settings: Settings) -> dict[str, PagerDutyClient]:
+    """Give a client of PagerDuty for each owner that has a key of its own, by the owner's name.
+
+    Raises:
+        SettingsError: Two owners have one name, or a key cannot be one.
+    """
+    keyed = [owner for owner in settings.owners if owner.secret.given]
+    names = [owner.title for owner in keyed]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SettingsError(
+            f"two owners are called {twice}, so that nobody could tell their keys apart: set their name"
+        )
+    return {owner.title: _pagerduty_by(owner.secret, settings) for owner in keyed}
+
+
+def _pagerduty_by(secret: Secret, settings: Settings) -> PagerDutyClient:
     wanted = settings.pagerduty
-    if not wanted.secret.given:
-        return None
     return PagerDutyClient(
-        routing_key=wanted.secret.reveal(),
+        routing_key=secret.reveal(),
         events_url=wanted.events_url,
         timeout=wanted.timeout,
         proxy=proxy_for(wanted.events_url, os.environ),

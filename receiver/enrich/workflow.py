@@ -1,6 +1,6 @@
 """The workflow itself: where it stands, since when nothing moves, what runs and what failed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,6 +15,8 @@ MOST_NODES: Final = 20
 MOST_LABELS: Final = 50
 LONGEST_MESSAGE: Final = 1000
 """Characters of one message."""
+LONGEST_ANNOTATION: Final = 200
+"""Characters of an annotation's value that is kept."""
 
 _GROUPS: Final = frozenset({"DAG", "Steps", "StepGroup", "TaskGroup", "Retry"})
 """Node types that only hold others."""
@@ -55,6 +57,7 @@ def describe(workflow: Workflow, pods: Sequence[Pod], past: Past, now: datetime)
             "nodes_unreadable": workflow.nodes_unreadable,
             "template": next((workflow.labels[name] for name in _TEMPLATES if name in workflow.labels), ""),
             "labels": dict(sorted(workflow.labels.items())[:MOST_LABELS]),
+            "annotations": dict(_short(workflow.annotations)[:MOST_LABELS]),
             "resubmitted_from": workflow.resubmitted_from,
             "attempts": past.attempts,
         },
@@ -98,6 +101,11 @@ def _summary(workflow: Workflow, age: timedelta, idle: timedelta | None, now: da
 def _step(node: Node, now: datetime) -> str:
     since = f" since {format_duration(now - node.started_at)}" if node.started_at else ""
     return f"step {node.display_name}{since}"
+
+
+def _short(annotations: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Leave out long annotations: they hold whole objects, and no owner is named by one."""
+    return sorted((name, value) for name, value in annotations.items() if len(value) <= LONGEST_ANNOTATION)
 
 
 def _told(node: Node, now: datetime) -> dict[str, object]:

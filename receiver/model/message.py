@@ -93,6 +93,8 @@ class MessageState(Enum):
     """Refused for good, or tried for a day in vain; the outbox shows it with its last error."""
     SUPERSEDED = "superseded"
     """An update that a later one overtook before it was sent."""
+    SHADOWED = "shadowed"
+    """Decided and recorded while `notifications.mode` was `shadow`; it is never sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,13 +12,13 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Final
 
-from receiver.model.message import Act, Draft, Message, MessageState, Place, Priority, Story
+from receiver.model.message import Act, Draft, Lane, Message, MessageState, Place, Priority, Story
 from receiver.model.remediation import Run
 from receiver.notify import pagerduty, slack, thread
 from receiver.notify.account import deed_of
 from receiver.notify.routes import Choice, choose
 from receiver.notify.situation import Situation, assess, is_lost
-from receiver.settings import Route
+from receiver.settings import Owner, Route
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +29,32 @@ class Configured:
         slack: Whether Slack is configured.
         pagerduty: Whether PagerDuty is configured.
         channel: The Slack channel for incidents that have no other, by name or ID.
+        owners: Names of the owners that have a PagerDuty key of their own.
+        named: Channels that routes and owners name, beside the default one.
+        shadow: Whether nothing is sent; then what was recorded without being sent counts as said.
     """
 
     slack: bool
     pagerduty: bool
     channel: str
+    owners: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()
+    shadow: bool = False
+
+    def through(self, lane: Lane) -> Lane:
+        """Say where messages to a lane of a choice really go: its own address, or the console in its stead."""
+        named = lane.address or (self.channel if lane.place is Place.SLACK else "")
+        known = self.slack if lane.place is Place.SLACK else lane.address in self.owners or self.pagerduty
+        if known:
+            has_key = lane.place is Place.SLACK or lane.address in self.owners
+            return Lane(lane.place, named if has_key else "")
+        return Lane(Place.CONSOLE, f"{lane.place.value} {lane.address}".strip())
+
+    def reaches(self, lane: Lane, place: Place) -> bool:
+        """Answer whether a lane is one of a place, as the places are configured now."""
+        if lane.place is Place.CONSOLE:
+            return lane.address.split(" ")[0] == place.value and self.through(Lane(place, "")).place is Place.CONSOLE
+        return lane.place is place and (place is not Place.SLACK or self.slack)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +91,7 @@ def plan(
     routes: Sequence[Route],
     hold_until: datetime | None,
     now: datetime,
+    owners: Sequence[Owner] = (),
     public_url: str | None = None,
 ) -> Plan:
     """Decide what is to be said.
@@ -82,19 +104,26 @@ def plan(
         hold_until: Until when people wait for the remediation; None when there is none that may act. It counts only
             before anything was said, and not when a run failed, waits for a person, or came to nothing.
         now: The present time.
+        owners: To whom what belongs; the first that matches counts.
         public_url: How people reach Receiver, for links.
     """
+    if not places.shadow:
+        heard = [one for one in story.messages if one.state is not MessageState.SHADOWED]
+        story = replace(story, messages=heard)
     if story.incident.merged_into is not None:
         return Plan(drafts=tuple(_farewell(story, story.incident.merged_into, places, public_url)))
     situation = assess(story, now)
-    choice = choose(routes, situation.labels)
+    choice = choose(routes, situation.labels, owners=owners, annotations=situation.annotations, at=now)
     tone = tone_of(situation, hold_until)
     drafts = (
         *_slack_drafts(situation, choice, tone, places, public_url),
         *_pagerduty_drafts(situation, choice, tone, places, public_url),
     )
-    speak_at = hold_until if tone is Tone.SILENT else situation.heal_ends_at
-    return Plan(drafts=drafts, speak_at=speak_at if speak_at is not None and speak_at > now else None)
+    again = (
+        hold_until if tone is Tone.SILENT else situation.heal_ends_at,
+        choice.speak_at if situation.fires else None,
+    )
+    return Plan(drafts=drafts, speak_at=min((at for at in again if at is not None and at > now), default=None))
 
 
 def tone_of(situation: Situation, hold_until: datetime | None) -> Tone:
@@ -125,6 +154,7 @@ class _Voice:
 
     Attributes:
         said: What was planned for it so far, oldest first.
+        chosen: Whether the routes lead there now; else it only hears how what it was told goes on.
     """
 
     incident_id: int
@@ -132,6 +162,7 @@ class _Voice:
     address: str
     name: str
     said: tuple[Message, ...]
+    chosen: bool
 
     def draft(self, act: Act, key: str, payload: Mapping[str, Any], cause: str, priority: Priority) -> Draft:
         return Draft(
@@ -148,27 +179,32 @@ class _Voice:
         return [message for message in self.said if message.draft.act in acts]
 
 
-def _voice(story: Story, place: Place, places: Configured) -> _Voice:
-    configured = {Place.SLACK: places.slack, Place.PAGERDUTY: places.pagerduty}[place]
-    through = place if configured else Place.CONSOLE
-    said = tuple(
-        sorted(
-            (
-                message
-                for message in story.messages
-                if message.incident_id == story.incident.id
-                and message.draft.place is through
-                and (configured or message.draft.address == place.value)
-            ),
-            key=lambda message: message.id,
+def _voices(story: Story, place: Place, places: Configured, lanes: Sequence[Lane] = ()) -> list[_Voice]:
+    """List where an incident was told of at a place, and where it is to be told now."""
+    own = sorted((one for one in story.messages if one.incident_id == story.incident.id), key=lambda one: one.id)
+    heard = {one.draft.lane: None for one in own if places.reaches(one.draft.lane, place)}
+    # What began in the default channel stays there, whatever the default one is by now.
+    began = next((lane for lane in heard if lane.address not in places.named), None)
+    wanted = (lane for lane in lanes if lane.place is place)
+    chosen = {began if began and not lane.address else places.through(lane): None for lane in wanted}
+    return [
+        _Voice(
+            incident_id=story.incident.id,
+            place=lane.place,
+            address=lane.address,
+            name=_name(lane, shadow=places.shadow),
+            said=tuple(one for one in own if one.draft.lane == lane),
+            chosen=lane in chosen,
         )
-    )
-    address = place.value
-    if configured:
-        default = places.channel if place is Place.SLACK else ""
-        address = next((message.draft.address for message in said if message.draft.act is Act.POST), default)
-    name = place.value if configured else f"console-{place.value}"
-    return _Voice(incident_id=story.incident.id, place=through, address=address, name=name, said=said)
+        for lane in {**heard, **chosen}
+    ]
+
+
+def _name(lane: Lane, *, shadow: bool) -> str:
+    """Name a voice within the keys of its drafts; what is only recorded takes no key from what is sent later."""
+    link = "-" if lane.place is Place.CONSOLE else ":"
+    name = f"{lane.place.value}{link}{lane.address}".rstrip(":")
+    return f"shadow:{name}" if shadow else name
 
 
 def _farewell(story: Story, into: int, places: Configured, public_url: str | None) -> Iterator[Draft]:
@@ -177,15 +213,15 @@ def _farewell(story: Story, into: int, places: Configured, public_url: str | Non
     What it had not begun to say was taken back when it was merged; the older incident says it, where it is still true.
     """
     cause = f"it goes on as incident {into}"
-    chat = _spoken(_voice(story, Place.SLACK, places))
-    if chat.of(Act.POST):
+    for chat in map(_spoken, _voices(story, Place.SLACK, places)):
         content = slack.pointer(story.incident.id, into, public_url)
         pointer = chat.draft(Act.UPDATE, f"merged:{into}", content, cause, Priority.OVER)
-        if pointer.key not in {message.draft.key for message in chat.said}:
+        if chat.of(Act.POST) and pointer.key not in {message.draft.key for message in chat.said}:
             yield pointer
-    pager = _spoken(_voice(story, Place.PAGERDUTY, places))
-    if _is_open(pager):
-        yield pager.draft(Act.RESOLVE, "resolve:merged", pagerduty.resolve(story.incident.id), cause, Priority.OVER)
+    for pager in map(_spoken, _voices(story, Place.PAGERDUTY, places)):
+        if _is_open(pager):
+            event = pagerduty.resolve(story.incident.id)
+            yield pager.draft(Act.RESOLVE, "resolve:merged", event, cause, Priority.OVER)
 
 
 def _spoken(voice: _Voice) -> _Voice:
@@ -196,15 +232,21 @@ def _spoken(voice: _Voice) -> _Voice:
 def _slack_drafts(
     situation: Situation, choice: Choice, tone: Tone, places: Configured, public_url: str | None
 ) -> Iterator[Draft]:
-    voice = _voice(situation.story, Place.SLACK, places)
-    wanted = Place.SLACK in choice.places or voice.said or situation.paging or situation.asking
-    if tone is Tone.SILENT or not wanted:
+    if tone is Tone.SILENT:
         return
-    if tone is Tone.QUIET:
-        if not voice.said:
+    voices = _voices(situation.story, Place.SLACK, places, choice.lanes)
+    if not voices and (situation.paging or situation.asking):
+        voices = _voices(situation.story, Place.SLACK, places, choice.home)
+    for voice in voices:
+        if tone is Tone.LOUD:
+            yield from _tell(situation, voice, choice, public_url)
+        elif not voice.said:
             cause = "healed" if situation.healed else "over before anybody was told"
             yield voice.draft(Act.POST, "post", slack.line(situation), cause, Priority.OVER)
-        return
+
+
+def _tell(situation: Situation, voice: _Voice, choice: Choice, public_url: str | None) -> Iterator[Draft]:
+    """Say in full how an incident stands, and what has been added to its story."""
     yield from _say(voice, slack.card(situation, public_url=public_url), choice, _urgency(situation, choice))
     known = {message.draft.key for message in voice.said}
     for line in thread.lines(situation):
@@ -241,15 +283,21 @@ def _digest(content: Mapping[str, Any]) -> str:
 def _pagerduty_drafts(
     situation: Situation, choice: Choice, tone: Tone, places: Configured, public_url: str | None
 ) -> Iterator[Draft]:
-    voice = _voice(situation.story, Place.PAGERDUTY, places)
-    call = _call(situation, choice, tone, voice)
-    if call is not None:
-        event = pagerduty.trigger(situation, urgent=call.urgent, why=call.why, public_url=public_url)
-        yield voice.draft(Act.TRIGGER, call.key, event, call.why, Priority.PAGE)
-    elif _is_over(situation, voice):
-        key = f"resolve:{len(voice.of(Act.RESOLVE))}"
-        event = pagerduty.resolve(situation.story.incident.id)
-        yield voice.draft(Act.RESOLVE, key, event, "the incident is closed", Priority.OVER)
+    voices = _voices(situation.story, Place.PAGERDUTY, places, choice.lanes)
+    if not any(voice.chosen for voice in voices) and situation.paging:
+        voices = _voices(situation.story, Place.PAGERDUTY, places, choice.home)
+    for voice in voices:
+        call = _call(situation, choice, tone, voice)
+        if call is not None:
+            event = pagerduty.trigger(situation, urgent=call.urgent, why=call.why, public_url=public_url)
+            mapped = choice.severities.get(situation.severity)
+            if mapped is not None and not call.urgent:
+                event["severity"] = mapped
+            yield voice.draft(Act.TRIGGER, call.key, event, call.why, Priority.PAGE)
+        elif _is_over(situation, voice):
+            key = f"resolve:{len(voice.of(Act.RESOLVE))}"
+            event = pagerduty.resolve(situation.story.incident.id)
+            yield voice.draft(Act.RESOLVE, key, event, "the incident is closed", Priority.OVER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,11 +309,12 @@ class _Call:
 
 def _call(situation: Situation, choice: Choice, tone: Tone, voice: _Voice) -> _Call | None:
     """Decide whether somebody is woken now, and why."""
-    for run in reversed(situation.paging):
+    for run in reversed(situation.paging if voice.chosen or voice.said else ()):
         key = f"trigger:run:{run.id}"
         if not _is_told(run, voice, key):
             return _Call(key=key, why=deed_of(run), urgent=True)
-    if tone is not Tone.LOUD or Place.PAGERDUTY not in choice.places or not situation.fires or situation.healed:
+    routed = voice.chosen and Place.PAGERDUTY in choice.places
+    if tone is not Tone.LOUD or not routed or not situation.fires or situation.healed:
         return None
     if _is_open(voice):
         return None

@@ -66,6 +66,13 @@ class Situation:
         return {**labels, "severity": self.severity} if self.severity else labels
 
     @property
+    def annotations(self) -> Mapping[str, str]:
+        """Those of the incident's workflow, as it was last seen: they may say to whom it belongs."""
+        seen = [one for one in self.story.findings if one.source == "workflow"]
+        found = seen[-1].detail.get("annotations") if seen else None
+        return {str(name): str(value) for name, value in found.items()} if isinstance(found, Mapping) else {}
+
+    @property
     def lost(self) -> tuple[Run, ...]:
         """Failures that ended a workflow and did not bring it back."""
         return tuple(run for run in self.failures if is_lost(run))

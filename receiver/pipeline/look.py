@@ -177,15 +177,17 @@ async def _tell(rooms: Rooms, seen: Look, waiting: Sequence[tuple[Pair, NotYet]]
             whole,
             places=_places(rooms),
             routes=rooms.routes,
+            owners=rooms.owners,
             hold_until=_hold_until(seen, whole.runs, waiting),
             now=now,
             public_url=rooms.public_url,
         )
-        queued = await outbox.queue(transaction, incident_id, planned.drafts, now)
+        queued = await outbox.queue(transaction, incident_id, planned.drafts, now, shadow=rooms.shadow)
         for message in queued:
-            text = f"{message.draft.place.value}: {message.draft.cause}"
+            text = f"{'in shadow, ' if rooms.shadow else ''}{message.draft.place.value}: {message.draft.cause}"
             await timeline.add(transaction, Event(at=now, kind=Kind.MESSAGE_QUEUED, text=text, incident_id=incident_id))
-        await rooms.queue.enqueue(transaction, Job.SEND, *({"message_id": message.id} for message in queued))
+        to_send = () if rooms.shadow else queued
+        await rooms.queue.enqueue(transaction, Job.SEND, *({"message_id": message.id} for message in to_send))
         due = [verdict.due_at for _, verdict in waiting]
         again = min([*due, *(at for at in (planned.speak_at, recount_at) if at)], default=None)
         await looks.end(transaction, seen, again_at=again)
@@ -199,4 +201,12 @@ def _hold_until(seen: Look, runs: Sequence[Run], waiting: Sequence[tuple[Pair, N
 
 
 def _places(rooms: Rooms) -> Configured:
-    return Configured(slack=rooms.slack is not None, pagerduty=rooms.pagerduty is not None, channel=rooms.slack_channel)
+    channels = [*(route.channel for route in rooms.routes), *(owner.slack for owner in rooms.owners)]
+    return Configured(
+        slack=rooms.slack is not None,
+        pagerduty=rooms.pagerduty is not None,
+        channel=rooms.slack_channel,
+        owners=frozenset(rooms.pagers),
+        named=frozenset(one for one in (*channels, *rooms.pagers) if one is not None),
+        shadow=rooms.shadow,
+    )

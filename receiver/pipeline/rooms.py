@@ -17,7 +17,7 @@ from receiver.model.message import Place
 from receiver.notify.pace import PACES
 from receiver.pipeline.archiving import Archivist
 from receiver.remediate.language import Playbook
-from receiver.settings import Kubernetes, Route
+from receiver.settings import Kubernetes, Owner, Route
 from receiver.store.database import Database
 from receiver.store.evidence import Vault
 from receiver.store.jobs import Queue
@@ -46,6 +46,9 @@ class Rooms:
         errands: HTTP requests of playbooks; None where no host is allowed.
         slack: None where it is not configured; then its messages go to the console.
         pagerduty: The same.
+        owners: To whom what belongs.
+        pagers: PagerDuty by the key of an owner, by the owner's name.
+        shadow: Whether messages are recorded and not sent.
         alertmanagers: Each peer that may be asked; none where none is configured.
         vault: The bucket for evidence; None where none is configured, and evidence lies in Postgres.
         evidence_prefix: Begin of the keys of evidence.
@@ -67,6 +70,9 @@ class Rooms:
     slack: SlackClient | None = None
     slack_channel: str = ""
     pagerduty: PagerDutyClient | None = None
+    owners: Sequence[Owner] = ()
+    pagers: Mapping[str, PagerDutyClient] = field(default_factory=dict)
+    shadow: bool = False
     alertmanagers: Sequence[AlertmanagerClient] = ()
     vault: Vault | None = None
     evidence_prefix: str = "evidence"

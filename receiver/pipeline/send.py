@@ -54,7 +54,7 @@ async def send_next(rooms: Rooms, lane: Lane) -> datetime | None:
         answer = await deliver(
             message,
             slack=rooms.slack,
-            pagerduty=rooms.pagerduty,
+            pagerduty=rooms.pagers.get(lane.address) if lane.address else rooms.pagerduty,
             console=rooms.say,
             conversation=conversation,
         )

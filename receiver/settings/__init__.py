@@ -26,9 +26,10 @@ from receiver.settings.acting import Argo, HttpAction
 from receiver.settings.around import AgentPlace, Prometheus, Pushgateway
 from receiver.settings.asking import Alertmanager, Watchdog
 from receiver.settings.part import Hidden, Part, Secret
+from receiver.settings.telling import Notifications, Owner, Route
 from receiver.settings.upkeep import Cleanup, Ops
 
-__all__ = ["Hidden", "Secret"]
+__all__ = ["Hidden", "Notifications", "Owner", "Route", "Secret"]
 
 ENVIRONMENT_PREFIX: Final = "RECEIVER_"
 
@@ -145,13 +146,6 @@ class PagerDuty(Part, frozen=True):
         return Secret(self.routing_key, self.routing_key_file, name="pagerduty.routing_key")
 
 
-class Route(Part, frozen=True):
-    """Who is told about which incidents; the first route that matches wins."""
-
-    matchers: tuple[Matcher, ...]
-    to: tuple[Literal["slack", "pagerduty"], ...]
-
-
 class PlaybookMode(Part, frozen=True):
     """How far one shipped playbook may go here; going live is one word."""
 
@@ -241,6 +235,8 @@ class Settings(Part, frozen=True):
         Route(matchers=(Matcher.parse('severity="critical"'),), to=("pagerduty", "slack")),
         Route(matchers=(), to=("slack",)),
     )
+    owners: tuple[Owner, ...] = ()
+    notifications: Notifications = Notifications()
     playbooks: str | tuple[dict[str, Any], ...] | dict[str, PlaybookMode] | None = None
     """Null means the shipped ones, in dry run; a mapping sets the mode of shipped ones by name; text is a folder of
     `*.yaml`; a list holds playbooks in place."""

@@ -29,6 +29,8 @@ SEND_LEASE = timedelta(seconds=60)
 OUTAGE: Final = 3
 """So many failures in a row mean that the place is down, and that not one message alone is at fault."""
 
+_SHADOWED: Final = {"state": MessageState.SHADOWED.value, "due_at": None}
+
 _SUPERSEDING: Final = {
     Act.UPDATE: (Act.POST, Act.UPDATE),
     Act.TRIGGER: (Act.TRIGGER, Act.RESOLVE),
@@ -37,14 +39,18 @@ _SUPERSEDING: Final = {
 """What must not have been said since, for an old message to be said again: it would contradict what stands."""
 
 
-async def queue(transaction: Transaction, incident_id: int, drafts: Sequence[Draft], at: datetime) -> list[Message]:
+async def queue(
+    transaction: Transaction, incident_id: int, drafts: Sequence[Draft], at: datetime, *, shadow: bool = False
+) -> list[Message]:
     """Queue messages; one whose key was queued before is left out. A new update overtakes older ones not yet sent.
 
-    What must go first of its conversation goes as soon as its most urgent message.
+    What must go first of its conversation goes as soon as its most urgent message. In shadow they are only recorded.
     """
     queued = []
     for draft in drafts:
-        row = (await transaction.execute(_queueing(), _values(incident_id, draft, at))).first()
+        row = (
+            await transaction.execute(_queueing(), _values(incident_id, draft, at) | (_SHADOWED if shadow else {}))
+        ).first()
         if row is not None:
             message = rows.message(row)
             if draft.act is Act.UPDATE:
@@ -189,6 +195,8 @@ async def replay(transaction: Transaction, message_id: int, at: datetime) -> Mes
     message = rows.message(row)
     if message.state is MessageState.PENDING:
         raise ReplayRefused(f"message {message_id} has not ended: it is still tried, next at {message.due_at}")
+    if message.state is MessageState.SHADOWED:
+        raise ReplayRefused(f"message {message_id} was only recorded, while notifications.mode was shadow")
     newer = await _said_since(transaction, message)
     if newer is not None:
         raise ReplayRefused(f"message {message_id} would contradict message {newer}, which was said after it")

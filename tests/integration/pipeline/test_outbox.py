@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 
 from receiver.model.errors import PagerDutyError, ReplayRefused, SlackError
+from receiver.model.matcher import Matcher
 from receiver.model.message import Act, Draft, Lane, Message, Place, Priority
 from receiver.notify.pace import PACES
 from receiver.pipeline import send as sending
 from receiver.pipeline.send import Postman, send_next
+from receiver.settings import Hidden, Owner
 from receiver.store import outbox
 
-from .conftest import House
+from .conftest import NAMESPACE, House
 
 STORM = 2_000 if os.environ.get("RECEIVER_LONG_TESTS", "") not in {"", "0"} else 200
 
@@ -268,3 +270,35 @@ async def test_the_postman_goes_on_in_a_lane_while_another_one_hangs(
     await postman.end()
 
     assert places.keys(PAGER) == ["p2", "p3", "p4"]
+
+
+async def test_in_shadow_everything_is_decided_and_recorded_and_nothing_is_sent(house: House) -> None:
+    house.rooms = replace(house.rooms, shadow=True, playbooks=())
+
+    await house.fire()
+    await house.work()
+    await house.live(timedelta(minutes=1))
+
+    states = await house.rows("select distinct state, due_at from outbox")
+    acts = {act for (act,) in await house.rows("select act from outbox")}
+    async with house.rooms.database.transaction() as tx:
+        with pytest.raises(ReplayRefused, match="shadow"):
+            await outbox.replay(tx, 1, house.clock())
+    assert states == [("shadowed", None)]
+    assert acts >= {"post", "trigger"}
+    assert house.slack.messages("#taskmaster-alerts") == []
+    assert house.pagerduty.events == []
+    assert house.said == []
+
+
+async def test_an_owner_is_woken_by_the_own_key(house: House) -> None:
+    assert house.rooms.pagerduty is not None
+    owner = Owner(matchers=(Matcher.parse(f"namespace={NAMESPACE}"),), name="team", pagerduty_key=Hidden("k" * 32))
+    pagers = {"team": house.rooms.pagerduty}
+    house.rooms = replace(house.rooms, playbooks=(), owners=(owner,), pagers=pagers, pagerduty=None)
+
+    await house.fire()
+    await house.work()
+
+    assert await house.rows("select address, state from outbox where place = 'pagerduty'") == [("team", "sent")]
+    assert len(house.pagerduty.alerts) == 1

@@ -193,7 +193,7 @@ def test_a_run_that_helps_after_people_were_told_is_told_to_them() -> None:
     ],
 )
 @pytest.mark.parametrize("places", [BOTH, NEITHER])
-@pytest.mark.parametrize("state", list(MessageState))
+@pytest.mark.parametrize("state", [state for state in MessageState if state is not MessageState.SHADOWED])
 def test_nothing_is_said_twice(told: Story, places: Configured, state: MessageState) -> None:
     planned = ask(told, places=places)
 
@@ -261,7 +261,7 @@ def test_a_failure_that_pages_is_shown_in_the_channel_as_well() -> None:
 
     broadcast = [draft for draft in planned.drafts if draft.payload.get("broadcast")]
 
-    assert [draft.key for draft in broadcast] == ["incident:7:slack:reply:run:12:finished"]
+    assert [draft.key for draft in broadcast] == ["incident:7:slack:#taskmaster-alerts:reply:run:12:finished"]
     assert "start it by hand" in broadcast[0].payload["text"]
 
 

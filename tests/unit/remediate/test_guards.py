@@ -5,12 +5,12 @@ import msgspec
 import pytest
 
 from receiver.model.errors import DocumentError
+from receiver.model.hours import Span
 from receiver.model.incident import Subject
 from receiver.model.remediation import Check, Decision, Mode, Outcome, RunId
 from receiver.model.standing import Pause, Standing
 from receiver.remediate.guards import check, shared_cause
 from receiver.remediate.language import Playbook
-from receiver.remediate.limits import Span
 from tests.unit.remediate.scenes import NOW, PLAYBOOK, alert, guard_facts, playbook, workflow
 
 HOUR = timedelta(hours=1)

@@ -1,0 +1,90 @@
+"""The settings of who is told what, when and how: routes, owners, and the mode of all notifications."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from receiver.model.hours import Span, Zone
+from receiver.model.matcher import Matcher
+from receiver.settings.part import Hidden, Part, Secret
+
+
+class Route(Part, frozen=True):
+    """Who is told about which incidents; the first route that matches wins, unless it says `continue`."""
+
+    matchers: tuple[Matcher, ...]
+    """What the labels of the incident's worst alert must be; none is met by everything."""
+    to: tuple[Literal["slack", "pagerduty"], ...]
+    channel: str | None = None
+    """The Slack channel; null means that of the owner, else `slack.channel`."""
+    severities: dict[str, Literal["critical", "error", "warning", "info"]] = msgspec.field(default_factory=dict)
+    """What a label `severity` is called at PagerDuty; one that is not named keeps its own name, else is `error`."""
+    active: tuple[Span, ...] = ()
+    """Hours in which the route exists at all, such as `Mon-Fri 09:00-17:00`: outside them the next one is asked. Empty
+    means always."""
+    mute: tuple[Span, ...] = ()
+    """Hours in which the route tells nothing: what still fires at their end is told then. A failed remediation that
+    escalates is told all the same."""
+    timezone: Zone = Zone("UTC")
+    """By whose clocks the hours are meant."""
+    goes_on: bool = msgspec.field(name="continue", default=False)
+    """Whether the routes after it are asked as well."""
+
+    def is_active(self, at: datetime) -> bool:
+        """Answer whether the route exists at a time."""
+        return not self.active or _covered(self.active, self.timezone, at)
+
+    def is_muted(self, at: datetime) -> bool:
+        """Answer whether the route tells nothing at a time."""
+        return _covered(self.mute, self.timezone, at)
+
+    def muted_until(self, at: datetime) -> datetime | None:
+        """Say when a mute that covers a time is over; None where it never is."""
+        local = self.timezone.local(at)
+        ends = sorted(end.astimezone(at.tzinfo) for span in self.mute for end in span.ends_after(local))
+        return next((end for end in ends if not self.is_muted(end)), None)
+
+
+class Owner(Part, frozen=True):
+    """To whom something belongs, and where they are told of it; the first owner that matches counts."""
+
+    matchers: tuple[Matcher, ...] = ()
+    """What the labels of the incident's worst alert must be, such as `namespace="team-a"`."""
+    annotations: tuple[Matcher, ...] = ()
+    """What the annotations of the workflow must be, such as `example.org/owner="team-a"`."""
+    name: str | None = None
+    """How the owner's key is called in the outbox; null means what is matched."""
+    slack: str | None = None
+    """The owner's Slack channel; null means `slack.channel`."""
+    pagerduty_key: Hidden | None = None
+    """Integration key of the owner's PagerDuty service; without one, `pagerduty.routing_key` is used."""
+    pagerduty_key_file: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an owner of everything: that is what `slack.channel` and `pagerduty.routing_key` are for."""
+        if not (self.matchers or self.annotations):
+            raise ValueError("an owner needs matchers or annotations, else everything belongs to it")
+
+    @property
+    def title(self) -> str:
+        """Its name in the outbox and in sentences."""
+        return self.name or ", ".join(str(matcher) for matcher in (*self.matchers, *self.annotations))
+
+    @property
+    def secret(self) -> Secret:
+        """The integration key."""
+        return Secret(self.pagerduty_key, self.pagerduty_key_file, name=f"owners[{self.title}].pagerduty_key")
+
+
+class Notifications(Part, frozen=True):
+    """How all notifications go."""
+
+    mode: Literal["live", "shadow"] = "live"
+    """`shadow` decides and records everything and sends nothing: to compare with what a present set-up sends."""
+
+
+def _covered(spans: Sequence[Span], zone: Zone, at: datetime) -> bool:
+    local = zone.local(at)
+    return any(span.covers(local, end_included=False) for span in spans)
