@@ -315,7 +315,7 @@ class Fleet:
             # A clock that was set back puts off what was due by it: that comes once the clock has caught up.
             still = (
                 "select id from runs where state <> 'finished' "
-                "union all select id from incidents where look_at is not null"
+                "union all select id from incidents where look_at is not null and workflow <> ''"
             )
             if not self.jobs and not await self.rows(still):
                 return
