@@ -1,12 +1,10 @@
 """A thousand workflows on a real S3 store and back; and a store that is cut off, slow, gone, or lies."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from moto import mock_aws
@@ -26,12 +24,12 @@ from receiver.settings import Hidden
 from receiver.store import archives
 from receiver.store.archives import Wanted
 from receiver.store.database import Database
+from tests.integration.wire import silence, spoilt, wire
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 PREFIX = "workflow-archives"
 MANY = 1_000
 AT_ONCE = 32
-GZIP = b"\x1f\x8b\x08\x00"
 
 
 @dataclass
@@ -69,46 +67,6 @@ async def s3(weed: Any) -> AsyncIterator[S3]:
     client = weed.client(weed.new_bucket())
     yield client
     await client.close()
-
-
-@asynccontextmanager
-async def wire(
-    weed: Any, bucket: str, *, cut_at: int | None = None, change: Callable[[bytes], bytes] = lambda data: data
-) -> AsyncIterator[S3]:
-    """A way to the store that breaks off after so many bytes, each time anew; or that changes what it passes on."""
-    store = urlsplit(weed.url)
-
-    async def passing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        onward, back = await asyncio.open_connection(store.hostname, store.port)
-        answers = asyncio.create_task(_pass(onward, writer))
-        left = cut_at
-        with suppress(ConnectionError):
-            while data := await reader.read(65536):
-                back.write(change(data[:left] if left is not None else data))
-                await back.drain()
-                if left is not None:
-                    left -= len(data)
-                    if left <= 0:
-                        break
-        answers.cancel()
-        back.transport.abort()
-        writer.transport.abort()
-
-    keys = Credentials(access_key=weed.access_key, secret_key=Hidden(weed.secret_key))
-    async with await asyncio.start_server(passing, "127.0.0.1", 0) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        client = S3(
-            bucket=bucket, region="us-west-2", endpoint_url=url, credentials=keys, timeout=timedelta(seconds=20)
-        )
-        yield client
-        await client.close()
-
-
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
 
 
 async def whole_after(yard: Yard, s3: S3) -> None:
@@ -178,7 +136,7 @@ async def test_an_upload_that_is_cut_leaves_an_error_and_the_next_run_finishes(
 
 
 async def test_what_is_changed_on_the_way_is_not_taken_by_the_store(yard: Yard, s3: S3, weed: Any) -> None:
-    async with wire(weed, s3.bucket, change=lambda data: data.replace(GZIP, GZIP[:3] + b"\x01")) as lying:
+    async with wire(weed, s3.bucket, change=spoilt) as lying:
         with pytest.raises(S3Damaged, match="cannot be written"):
             await yard.keep(lying)
 
@@ -186,18 +144,9 @@ async def test_what_is_changed_on_the_way_is_not_taken_by_the_store(yard: Yard, 
 
 
 async def test_a_store_that_is_silent_is_not_waited_for_longer_than_its_timeout(yard: Yard, s3: S3, weed: Any) -> None:
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
-    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        keys = Credentials(access_key=weed.access_key, secret_key=Hidden(weed.secret_key))
-        slow = S3(bucket=s3.bucket, region="us-west-2", endpoint_url=url, credentials=keys,
-                  timeout=timedelta(seconds=0.5))  # fmt: skip
+    async with silence(weed, s3.bucket) as slow:
         with pytest.raises(S3Unreachable, match="does not answer") as refusal:
             await yard.keep(slow)
-        await slow.close()
 
     assert refusal.value.retryable
     await whole_after(yard, s3)
