@@ -21,10 +21,13 @@ from receiver.cli.wiring import (
     make_slack,
     open_database,
 )
+from receiver.clients.kubernetes import Cluster
 from receiver.model.duration import format_duration
 from receiver.model.errors import ReceiverError, SpoolUnavailable
-from receiver.remediate.language import warnings
+from receiver.model.remediation import Mode
+from receiver.remediate.language import Playbook, warnings
 from receiver.remediate.loader import load_all
+from receiver.remediate.rights import READING, asked, effects_of, uses
 from receiver.settings import Settings, check_exposure
 from receiver.store.migrate import newest_revision, revision_of
 from receiver.store.spool import try_out
@@ -60,10 +63,11 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
         yield _tried(thing, look, settings)
     for finding in _playbooks(settings):
         yield finding
-    things: tuple[tuple[str, Callable[[Settings], Awaitable[Finding]]], ...] = (
+    things: tuple[tuple[str, Callable[[Settings], Awaitable[Finding | list[Finding]]]], ...] = (
         ("spool", _spool),
         ("database", _database),
         ("kubernetes", _kubernetes),
+        ("rights", _rights),
         ("argo", _argo),
         ("notifications", _notifications),
         ("slack", _slack),
@@ -73,7 +77,9 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     )
     for thing, ask in things:
         try:
-            yield await ask(settings)
+            found = await ask(settings)
+            for finding in found if isinstance(found, list) else [found]:
+                yield finding
         except ReceiverError as error:
             yield Finding(mark="FAIL", thing=thing, text=str(error))
 
@@ -152,22 +158,81 @@ async def _kubernetes(settings: Settings) -> Finding:
         return Finding(mark="off", thing="kubernetes", text=text)
     try:
         version = await cluster.version()
-        if not settings.kubernetes.namespaces:
-            text = f"{version}; kubernetes.namespaces is empty, so playbooks may act nowhere"
-            return Finding(mark="warn", thing="kubernetes", text=text)
-        missing = []
-        for namespace in settings.kubernetes.namespaces:
-            if namespace != "*":
-                rights = await cluster.rights(namespace)
-                missing += [f"{right.verb} {right.resource} in {namespace}" for right in rights if not right.allowed]
     finally:
         await cluster.close()
-    if missing:
-        text = f"{version}; the account may not {', '.join(missing)}: grant it in a Role of the namespace"
-        return Finding(mark="FAIL", thing="kubernetes", text=text)
-    return Finding(
-        mark="ok", thing="kubernetes", text=f"{version}; may act in {', '.join(settings.kubernetes.namespaces)}"
+    if not settings.kubernetes.namespaces:
+        text = f"{version}; kubernetes.namespaces is empty, so playbooks may act nowhere"
+        return Finding(mark="warn", thing="kubernetes", text=text)
+    where = ", ".join(settings.kubernetes.namespaces)
+    return Finding(mark="ok", thing="kubernetes", text=f"{version}; playbooks may act in {where}")
+
+
+async def _rights(settings: Settings) -> list[Finding]:
+    """Ask in each namespace for what reading needs, and for what the actions of each playbook need."""
+    cluster = connect_cluster(settings)
+    if cluster is None or not settings.kubernetes.namespaces:
+        text = "of no namespace: kubernetes.namespaces and a cluster say where rights are needed"
+        return [Finding(mark="off", thing="rights", text=text)]
+    try:
+        playbooks = load_all(settings.playbooks)
+    except ReceiverError:
+        playbooks = []  # The line of the playbooks says why; without them only reading needs rights.
+    found = []
+    try:
+        for namespace in settings.kubernetes.namespaces:
+            found += [
+                await _reading(cluster, namespace),
+                *[await _acting(cluster, namespace, one) for one in playbooks],
+            ]
+    finally:
+        await cluster.close()
+    lacking = [finding for finding in found if finding is not None]
+    where = ", ".join(settings.kubernetes.namespaces)
+    text = f"all that reading and {len(playbooks)} playbooks need is granted in {where}"
+    return lacking or [Finding(mark="ok", thing="rights", text=text)]
+
+
+async def _reading(cluster: Cluster, namespace: str) -> Finding | None:
+    rights = await cluster.rights(_asked_of(namespace), asked(READING))
+    missing = [f"{right.verb} {right.resource}" for right in rights if not right.allowed]
+    if not missing:
+        return None
+    text = (
+        f"Receiver may not {', '.join(missing)} {_spoken(namespace)}, so it sees less than it should; {_fix(namespace)}"
     )
+    return Finding(mark="warn" if namespace == "*" else "FAIL", thing="rights", text=text)
+
+
+async def _acting(cluster: Cluster, namespace: str, playbook: Playbook) -> Finding | None:
+    needed = uses(effects_of(playbook))
+    rights = await cluster.rights(_asked_of(namespace), needed)
+    missing = [
+        f"{right.verb} {right.resource} (for {', '.join(names)})"
+        for right, names in zip(rights, needed.values(), strict=True)
+        if not right.allowed
+    ]
+    if not missing:
+        return None
+    # A dry run changes nothing, and rights in single namespaces may be all that is meant by a star.
+    bearable = playbook.mode is Mode.DRY_RUN or namespace == "*"
+    text = (
+        f"{playbook.name} ({playbook.mode.value}) may not {', '.join(missing)} {_spoken(namespace)}; {_fix(namespace)}"
+    )
+    return Finding(mark="warn" if bearable else "FAIL", thing="rights", text=text)
+
+
+def _asked_of(namespace: str) -> str:
+    return "" if namespace == "*" else namespace
+
+
+def _spoken(namespace: str) -> str:
+    return "in all namespaces together" if namespace == "*" else f"in {namespace}"
+
+
+def _fix(namespace: str) -> str:
+    if namespace == "*":
+        return "`receiver playbooks rbac --namespace NAMESPACE` prints the Role for each where it is to act"
+    return f"`receiver playbooks rbac --namespace {namespace}` prints the Role to apply"
 
 
 async def _argo(settings: Settings) -> Finding:

@@ -34,6 +34,25 @@ def missing(playbook: Playbook, means: Means) -> str:
     return "; ".join(f"{needs[need]} cannot work, since {absent(need)}" for need in lacking)
 
 
+def uses(effects: Iterable[Effect[Any]]) -> dict[tuple[str, str, str], list[str]]:
+    """Give each right that actions need with the names of those that need it, in order.
+
+    A right is a verb, an API group, and a resource with its subresource: what a cluster can be asked for.
+    """
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for effect in effects:
+        for right in asked(effect.grants):
+            names = found.setdefault(right, [])
+            if effect.name not in names:
+                names.append(effect.name)
+    return found
+
+
+def asked(grants: Iterable[Grant]) -> list[tuple[str, str, str]]:
+    """Give the single rights of some grants, each as a cluster is asked for it; see `uses`."""
+    return [(verb, grant.group, grant.resource) for grant in grants for verb in grant.verbs]
+
+
 def rules(playbooks: Iterable[Playbook]) -> list[dict[str, list[str]]]:
     """Give the least rules of a Role for playbooks, and for reading; as Kubernetes has them."""
     grants = [grant for playbook in playbooks for effect in effects_of(playbook) for grant in effect.grants]

@@ -10,7 +10,6 @@ a later resubmit.
 """
 
 from receiver.clients.kubernetes.cluster import Cluster
-from receiver.clients.kubernetes.looking import READING
 from receiver.clients.kubernetes.names import resubmit_name
 
-__all__ = ["READING", "Cluster", "resubmit_name"]
+__all__ = ["Cluster", "resubmit_name"]

@@ -23,16 +23,6 @@ _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8
 _MOST_EVENTS: Final = 50
 _MOST_LOG_BYTES: Final = 256 * 1024
 
-READING: Final = (
-    ("get", "argoproj.io", "workflows"),
-    ("list", "argoproj.io", "workflows"),
-    ("list", "", "pods"),
-    ("get", "", "pods/log"),
-    ("list", "", "events"),
-)
-"""What looking needs: verb, API group, and resource with its subresource."""
-_ACTING: Final = (("patch", "argoproj.io", "workflows"), ("create", "argoproj.io", "workflows"))
-
 
 class Looking(Asking):
     """The questions."""
@@ -227,19 +217,18 @@ class Looking(Asking):
         raw = await self._json(f"read Job {namespace}/{name}", read, namespace=namespace, name=name)
         return reading_workloads.job(raw)
 
-    async def rights(
-        self, namespace: str, needed: Iterable[tuple[str, str, str]] = (*READING, *_ACTING)
-    ) -> list[Right]:
+    async def rights(self, namespace: str, needed: Iterable[tuple[str, str, str]]) -> list[Right]:
         """Ask the cluster what we may do in a namespace.
 
         Args:
-            namespace: Where.
-            needed: Verb, API group, and resource with its subresource, each; what Receiver always does, if not said.
+            namespace: Where; empty for all of them together.
+            needed: Verb, API group, and resource with its subresource, each; the answers come in this order.
 
         Raises:
             ClusterError: It could not be asked.
         """
-        check_namespace(namespace)
+        if namespace:
+            check_namespace(namespace)
         return [await self._right(namespace, *one) for one in dict.fromkeys(needed)]
 
     async def _right(self, namespace: str, verb: str, group: str, spoken: str) -> Right:
@@ -250,7 +239,7 @@ class Looking(Asking):
             "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": asked},
         }
-        action = f"ask whether we may {verb} {spoken} in {namespace}"
+        action = f"ask whether we may {verb} {spoken} in {namespace or 'all namespaces'}"
         answer = await self._json(action, self._reviews.create_self_subject_access_review, body=body)
         return Right(verb=verb, resource=spoken, allowed=answer["status"]["allowed"] is True)
 

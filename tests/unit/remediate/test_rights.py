@@ -1,7 +1,7 @@
 import pytest
 
 from receiver.remediate.actions import Effect, Means, known
-from receiver.remediate.rights import READING, effects_of, missing, role, rules
+from receiver.remediate.rights import READING, effects_of, missing, role, rules, uses
 from tests.unit.remediate.scenes import PLAYBOOK, World, playbook
 
 TEXT = PLAYBOOK.text[: PLAYBOOK.text.index("steps:")] + "steps: [{STEP}]\nhold_notifications: 1h\n"
@@ -29,6 +29,14 @@ def test_a_step_that_stands_for_others_needs_the_rights_of_all_of_them() -> None
 
     assert ("", "pods", "delete") in allowed(rules([restarting]))
     assert {effect.name for effect in effects_of(restarting)} >= {"workflow.stop", "workflow.resubmit"}
+
+
+def test_each_right_names_the_actions_that_need_it() -> None:
+    found = uses(effects_of(PLAYBOOK))
+
+    assert found["patch", "argoproj.io", "workflows"] == ["workflow.terminate"]
+    assert found["create", "argoproj.io", "workflows"] == ["workflow.resubmit"]
+    assert found["get", "argoproj.io", "workflows"] == ["workflow.terminate", "workflow.resubmit"]
 
 
 def test_a_role_is_bound_to_the_account_of_the_service() -> None:
