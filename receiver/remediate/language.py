@@ -25,6 +25,7 @@ from receiver.remediate.aim import Aim
 from receiver.remediate.expression import Expression
 from receiver.remediate.limits import Guards
 from receiver.remediate.loss import MaxLoss
+from receiver.remediate.vocabulary import RESOLVES
 
 NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -272,12 +273,11 @@ def _check_target(document: Document, written: Written, steps: Sequence[StepForm
         return
     if written.guards.blast_radius is not None:
         raise document.error("blast_radius counts workflows, and the target is a deployment", ("guards",))
-    conditions = [written.confirm, *(getattr(step.params, key, None) for step in steps for key in ("until", "that"))]
+    conditions = [written.confirm, *(condition for step in steps for condition in _conditions(step))]
     if isinstance(written.approval, ApprovalIf):
         conditions.append(written.approval.required_if)
     for condition in conditions:
-        names = condition.names if isinstance(condition, Expression) else ()
-        for name in names:
+        for name in condition.names:
             if name.startswith(("workflow.", "pods.")):
                 raise document.error(f"{name} cannot be known, since the target is a deployment", ())
 
@@ -313,6 +313,26 @@ def _warnings(playbook: Playbook) -> Iterator[str]:
             yield f"{playbook.file}: {effect.name} without {effect.made_good_by} ends the workflow for good"
     if any(effect.on_target and not effect.removes for effect in effects) and "verify" not in verbs:
         yield f"{playbook.file}: without a verify step it succeeds whether or not it helped"
+    yield from _unprovable(playbook)
+
+
+def _unprovable(playbook: Playbook) -> Iterator[str]:
+    """Name the conditions on a resolve that stand after the end of what the alert is about: they never become true."""
+    ended_by = ""
+    for step in playbook.steps:
+        for condition in _conditions(step):
+            for name in (name for name in condition.names if ended_by and name in RESOLVES):
+                yield (
+                    f"{playbook.file}: {step.verb} reads {name} after {ended_by}, which ends what the alert is about: "
+                    "its resolve proves nothing then, so the condition cannot become true; ask about the workflow"
+                )
+        ending = (effect.name for effect in step.effects if effect.made_good_by)
+        ended_by = ended_by or next(ending, "")
+
+
+def _conditions(step: StepForm) -> list[Expression]:
+    found = (getattr(step.params, key, None) for key in ("until", "that"))
+    return [condition for condition in found if isinstance(condition, Expression)]
 
 
 def _longest(trigger: Trigger, steps: Iterable[StepForm]) -> timedelta:

@@ -25,7 +25,7 @@ from receiver.remediate.expression import Expression, NotEvaluable, reading
 from receiver.remediate.facts import KEPT, Facts, is_the_one, lasting, values_of, watched
 from receiver.remediate.language import parse_step
 from receiver.remediate.tick import Finished, Passed, Tick, Wait
-from receiver.remediate.vocabulary import Values
+from receiver.remediate.vocabulary import RESOLVES, Values
 
 SHORTEST_POLL: Final = timedelta(seconds=1)
 LONGEST_POLL: Final = timedelta(seconds=10)
@@ -35,7 +35,6 @@ over, and shorter than a workflow needs to get stuck once more unseen."""
 APPROVAL_POLL: Final = timedelta(minutes=1)
 """How often an unanswered approval is looked at: an alert may resolve meanwhile. An answer wakes the run at once."""
 
-_RESOLVE: Final = "alert.status"
 _NO_PROOF: Final = "the run that the alert was about was ended by this remediation, so its resolve proves nothing"
 
 
@@ -173,8 +172,8 @@ def _ask(run: Run, facts: Facts, condition: Expression) -> tuple[bool, str]:
 
 def _without_resolve(values: Values) -> Values:
     """Leave out whether the alert fires: where the run ended what it is about, its resolve says nothing of a cure."""
-    known = {name: value for name, value in values.known.items() if name != _RESOLVE}
-    return replace(values, known=known, missing={**values.missing, _RESOLVE: _NO_PROOF})
+    known = {name: value for name, value in values.known.items() if name not in RESOLVES}
+    return replace(values, known=known, missing={**values.missing, **dict.fromkeys(RESOLVES, _NO_PROOF)})
 
 
 def _holding(since: datetime | None, now: datetime) -> dict[str, str]:

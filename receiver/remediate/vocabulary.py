@@ -16,6 +16,8 @@ from receiver.model.incident import Incident, Occurrence
 from receiver.model.workflow import Phase, Pod, Workflow
 
 _LONGEST_SHOWN: Final = 200
+RESOLVES: Final = ("alert.status", "incident.quiet")
+"""What a resolve of the alert changes: no proof of a cure where the run itself ended what the alert was about."""
 _OF_INCIDENT: Final = ("incident.quiet", "incident.flaps", "incident.opened_at")
 
 

@@ -100,6 +100,21 @@ def test_ending_without_restart_and_without_check_are_warned_of() -> None:
     assert "whether or not it helped" in said
 
 
+@pytest.mark.parametrize("read", ['alert.status == "resolved"', "workflow.finished || incident.quiet"])
+def test_a_check_of_the_resolve_after_the_end_of_the_workflow_is_warned_of(read: str) -> None:
+    check = f"{{verify: {{that: '{read}', hold: 1m, within: 10m}}}}"
+    head = TEXT[: TEXT.index("steps:")] + "hold_notifications: 1h\nsteps:"
+    restarted, resumed = (
+        load(Document(f"{head} [{{{verb}: {{}}}}, {check}]\n", file="p.yaml"))
+        for verb in ("workflow.restart", "workflow.resume")
+    )
+
+    [said] = warnings(restarted)
+
+    assert "after workflow.stop, which ends what the alert is about" in said
+    assert warnings(resumed) == []
+
+
 def test_the_schema_knows_every_verb() -> None:
     step = json_schema()["$defs"]["Step"]
 

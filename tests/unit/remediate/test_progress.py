@@ -11,6 +11,7 @@ from receiver.remediate.attempt import UNREADABLE_LIMIT
 from receiver.remediate.facts import KEPT, Facts, Verdict
 from receiver.remediate.progress import advance
 from receiver.remediate.tick import Finished, Passed, Step, Wait
+from tests.unit.notify.stories import story
 from tests.unit.remediate.scenes import NOW, Carrier, World, alert, entry, facts, run, workflow
 
 ENDED = workflow(phase=Phase.FAILED, shutdown="Terminate", terminated_by="12:0:uid-etl")
@@ -291,12 +292,13 @@ def test_a_time_in_which_nobody_looked_does_not_count() -> None:
 def test_a_resolve_proves_nothing_where_the_run_ended_what_the_alert_was_about(
     first: str, expected: type[Wait | Passed]
 ) -> None:
-    check = {"that": 'alert.status == "resolved"', "within": "10m"}
+    check = {"that": 'alert.status == "resolved" && incident.quiet', "within": "10m"}
     verbs = (first, "workflow.resubmit") if first == "workflow.terminate" else (first,)
     steps = ({"action": verb, "params": {}} for verb in verbs)
     at_the_check = run(steps=(*steps, {"action": "verify", "params": check}), cursor=len(verbs))
 
-    found = advance(at_the_check, facts(alert=alert(status=AlertStatus.RESOLVED)))
+    resolved = facts(alert=alert(status=AlertStatus.RESOLVED), incident=story(quiet_since=NOW).incident)
+    found = advance(at_the_check, resolved)
 
     assert isinstance(found, expected)
     assert ("its resolve proves nothing" in found.text) is (expected is Wait)
