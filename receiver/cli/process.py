@@ -41,6 +41,7 @@ from receiver.web.app import make_app
 from receiver.web.bypass import with_short_way
 from receiver.web.feed import Feed
 from receiver.web.health import SPOOL, Check, Condition, State
+from receiver.web.metrics import ReloadFigures, Reloads
 from receiver.web.replay import Replay
 from receiver.webhook.access import Access, Keys
 from receiver.webhook.route import Door
@@ -104,6 +105,8 @@ async def running(settings: Settings, *, say: Callable[[str], None] = say_on_con
         labour, reloading = Labour(rooms), _reloading(settings, rooms)
         entrance = await stack.enter_async_context(open_entrance(settings, rooms))
         labour.give_way(entrance.crowded)
+        if reloading is not None:
+            entrance.registry.register(ReloadFigures(lambda: _reloads(reloading)))
         feed = Feed(database)
         cold = await stack.enter_async_context(open_cold(settings, s3))
         app = _app(settings, rooms, labour, entrance, feed, cold=cold, reloading=reloading)
@@ -263,6 +266,10 @@ def _reloading(settings: Settings, rooms: Rooms) -> Reloading | None:
     if not isinstance(folder, str) or not isinstance(rooms.playbooks, Playbooks):
         return None
     return Reloading(Path(folder), rooms.playbooks, lambda: _make_known(rooms))
+
+
+def _reloads(reloading: Reloading) -> Reloads:
+    return Reloads(taken=reloading.taken, refused=reloading.refused, stale=bool(reloading.trouble))
 
 
 def _listed(rooms: Rooms) -> list[catalogue.Listed]:

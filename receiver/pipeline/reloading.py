@@ -65,6 +65,10 @@ class Reloading:
         self._seen = _print_of(folder)
         self.trouble = ""
         """Why the newest version of the folder is not in use; empty when it is."""
+        self.taken = 0
+        """How often the playbooks were replaced."""
+        self.refused = 0
+        """How often a change was not taken."""
 
     async def keep(self) -> None:
         """Look again and again, until cancelled.
@@ -93,12 +97,14 @@ class Reloading:
             return False
         self._playbooks.replace(playbooks)
         self.trouble = ""
+        self.taken += 1
         names = [f"{playbook.name} {playbook.version} ({playbook.mode.value})" for playbook in playbooks]
         log.info("playbooks", action="playbooks_reloaded", folder=str(self._folder), playbooks=names)
         await self._changed()
         return True
 
     def _refuse(self, error: ReceiverError) -> None:
+        self.refused += 1
         self.trouble = f"the playbooks as they were before the last change are in use, since {error}"
         log.error(
             "playbooks",

@@ -6,6 +6,7 @@ away they are left out, and `receiver_database_up` says why; the rest is shown a
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -111,6 +112,49 @@ class SpoolFigures(Collector):
         )
         yield CounterMetricFamily("receiver_spool_appended", "Deliveries that went to the spool.", value=now.appended)
         yield CounterMetricFamily("receiver_spool_drained", "Deliveries recorded from the spool.", value=now.drained)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reloads:
+    """What became of the changes to the folder of playbooks since the process began.
+
+    Attributes:
+        taken: How often the playbooks were replaced.
+        refused: How often a change was not taken, since a playbook in it is wrong.
+        stale: Whether the newest version of the folder is not the one in use.
+    """
+
+    taken: int
+    refused: int
+    stale: bool
+
+
+class ReloadFigures(Collector):
+    """Whether changed playbooks are taken.
+
+    Args:
+        read: Looks at what reads the folder of this process.
+    """
+
+    def __init__(self, read: Callable[[], Reloads]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        """Give the figures as they are now."""
+        now = self._read()
+        reloads = CounterMetricFamily(
+            "receiver_playbooks_reloads",
+            "Changes of the folder of playbooks by what became of them.",
+            labels=["result"],
+        )
+        reloads.add_metric(["taken"], now.taken)
+        reloads.add_metric(["refused"], now.refused)
+        yield reloads
+        yield GaugeMetricFamily(
+            "receiver_playbooks_stale",
+            "1 while the newest version of the playbooks is refused and an older one is in use.",
+            value=int(now.stale),
+        )
 
 
 class Exposition:

@@ -31,6 +31,7 @@ async def test_a_changed_playbook_is_in_use_and_made_known(tmp_path: Path) -> No
     changed = await reloading.look()
 
     assert (unchanged, changed, known.times) == (False, True, 1)
+    assert (reloading.taken, reloading.refused) == (1, 0)
     assert playbooks[0].version != before
 
 
@@ -47,6 +48,7 @@ async def test_a_broken_one_keeps_the_old_ones_and_says_where_it_is_wrong(tmp_pa
     (tmp_path / "b.yaml").unlink()
     assert await reloading.look()
     assert reloading.trouble == ""
+    assert (reloading.taken, reloading.refused) == (1, 1)
 
 
 async def test_a_folder_that_is_emptied_keeps_the_old_ones(tmp_path: Path) -> None:
