@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from urllib.parse import quote
 
 import typer
-from msgspec import to_builtins
+from msgspec import Struct, to_builtins
 
 from receiver.cli.person import person
 from receiver.cli.reading import Where, elsewhere, opened, settings_of
@@ -21,6 +21,7 @@ from receiver.cli.waking import waking
 from receiver.cli.wiring import open_rooms
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.errors import RemoteError, StoreError
+from receiver.model.incident import IncidentState
 from receiver.model.remediation import Run, RunState
 from receiver.model.request import Kind, Request
 from receiver.pipeline.asked import act_on
@@ -30,9 +31,10 @@ from receiver.remediate.loader import load_all
 from receiver.settings import Settings
 from receiver.store import requests
 from receiver.store.database import Database
-from receiver.store.history import remediations
+from receiver.store.history import incidents, remediations
 from receiver.store.jobs import Queue
 from receiver.web.api.asking import Asked
+from receiver.web.api.incident_requests import word_detail
 from receiver.web.api.playbook_requests import RunWish, run_detail
 from receiver.web.api.remediations import RunShape, run_shape
 from receiver.web.api.requests import RequestShape, request_shape
@@ -54,6 +56,9 @@ class Desk(Protocol):
 
     async def wish(self, playbook: str, wanted: RunWish) -> int | None:
         """Ask for a run of a playbook; returns the number of the request, None where there is no such playbook."""
+
+    async def tell(self, kind: Kind, incident: int, wish: Struct) -> int | None:
+        """Write down a word about an incident; returns the number of the request, None where there is no such one."""
 
     async def answer(self, request: int) -> RequestShape | None:
         """Say how a request stands, once what can be done for it from here is done."""
@@ -122,6 +127,10 @@ class _Elsewhere:
         asked = await self._service.post(path, Asked, to_builtins(wanted))
         return None if asked is None else asked.request_id
 
+    async def tell(self, kind: Kind, incident: int, wish: Struct) -> int | None:
+        asked = await self._service.post(f"/api/v1/incidents/{incident}/{kind.value}", Asked, to_builtins(wish))
+        return None if asked is None else asked.request_id
+
     async def answer(self, request: int) -> RequestShape | None:
         return await self._service.get(f"/api/v1/requests/{request}", RequestShape)
 
@@ -163,6 +172,15 @@ class _Here:
             return None
         async with self._database.transaction() as tx:
             return await requests.ask(tx, Kind.RUN, None, asked_by=person(), detail=detail)
+
+    async def tell(self, kind: Kind, incident: int, wish: Struct) -> int | None:
+        async with self._database.transaction() as tx:
+            found = await incidents.get(tx, incident)
+            if found is None:
+                return None
+            if found.state is IncidentState.CLOSED:
+                raise StoreError(f"incident {incident} is over; what fires later is a new one")
+            return await requests.ask(tx, kind, None, asked_by=person(), detail=word_detail(incident, wish))
 
     async def answer(self, request: int) -> RequestShape | None:
         found = await self._request(request)

@@ -1,4 +1,4 @@
-"""`receiver incidents`: stories, and one of them from its begin to its end."""
+"""`receiver incidents`: stories, one of them from its begin to its end, and a person's word about one."""
 
 from typing import Final
 
@@ -6,6 +6,7 @@ import msgspec
 import typer
 
 from receiver.cli.alerts import alert_table, event_table
+from receiver.cli.incident_word import acknowledge
 from receiver.cli.reading import (
     Config,
     Cursor,
@@ -40,6 +41,8 @@ _PATH: Final = "/api/v1/incidents"
 
 _WHOLE: Final = 500
 """Lines of a timeline that are shown; the API has all of them."""
+
+app.command("ack")(acknowledge)
 
 _Told = tuple[StoryShape, Items[EventShape]]
 
@@ -140,6 +143,7 @@ def _head(incident: IncidentShape) -> None:
             ("closed", incident.closed_at),
             ("flapped", f"{incident.flaps} times" if incident.flaps else None),
             ("taken on by", incident.acknowledged_by),
+            ("taken on", incident.acknowledged_at),
             ("before it", incident.previous_id),
             ("goes on in", incident.merged_into),
             ("told of by incident", incident.part_of),

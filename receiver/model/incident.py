@@ -90,7 +90,8 @@ class Incident:
         flaps: How often it began to fire again within its linger.
         previous_id: The incident of the same key that was closed before this one opened.
         lineage: Root uid of the workflow it is about, once enrichment has bound it.
-        acknowledged_by: Who took it on; empty while nobody has.
+        acknowledged_by: Who took it on last; empty while nobody has.
+        acknowledged_at: When; None while nobody has.
         merged_into: The incident in which it goes on, once it turned out to be about the same workflow.
         part_of: The incident that tells people of it together with others, because a playbook was held back from all of
             them alike; None where it speaks for itself.
@@ -109,6 +110,7 @@ class Incident:
     previous_id: int | None
     lineage: str
     acknowledged_by: str
+    acknowledged_at: datetime | None = None
     merged_into: int | None = None
     part_of: int | None = None
 

@@ -32,6 +32,8 @@ class Act(Enum):
     """Slack: add to the story in its thread."""
     TRIGGER = "trigger"
     """PagerDuty: wake somebody."""
+    ACKNOWLEDGE = "acknowledge"
+    """PagerDuty: somebody has it, so nobody else need be woken."""
     RESOLVE = "resolve"
     """PagerDuty: it is over."""
 
@@ -133,7 +135,7 @@ class Story:
     """All that is known of an incident when somebody is to be told about it.
 
     Attributes:
-        notes: What its runs made of their playbooks: breakers that opened, modes that were lost.
+        notes: What its runs made of their playbooks (breakers that opened, modes that were lost), and who took it on.
     """
 
     incident: Incident

@@ -22,6 +22,8 @@ class Kind(Enum):
     """Play a playbook against the past."""
     ARCHIVE = "archive"
     """Keep a finished workflow whole on S3."""
+    ACKNOWLEDGE = "acknowledge"
+    """Take an incident on: somebody has it, and nobody else is woken for it."""
     RESTORE = "restore"
     """Create a new workflow out of an archived one."""
 

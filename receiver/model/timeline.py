@@ -30,6 +30,7 @@ class Kind(Enum):
     INCIDENT_MERGED = "incident.merged"
     INCIDENT_SPLIT = "incident.split"
     INCIDENT_GATHERED = "incident.gathered"
+    INCIDENT_ACKNOWLEDGED = "incident.acknowledged"
     INCIDENT_CLOSED = "incident.closed"
     CONTEXT_FOUND = "context.found"
     DECIDED = "playbook.decided"

@@ -166,7 +166,7 @@ class _Chat:
                 return await self._reply(ts)
             case Act.REPLY:
                 raise SlackError("There is no message to reply to: the post of this incident did not arrive")
-            case Act.TRIGGER | Act.RESOLVE:
+            case Act.TRIGGER | Act.ACKNOWLEDGE | Act.RESOLVE:
                 raise SlackError(f"Slack knows no {self.message.draft.act.value}")
 
     @property

@@ -54,6 +54,11 @@ def trigger(situation: Situation, *, urgent: bool, why: str, public_url: str | N
     return {name: value for name, value in event.items() if value}
 
 
+def acknowledge(incident_id: int) -> dict[str, Any]:
+    """Make the event that says that somebody has it, as JSON values. It ends the escalation, and no more."""
+    return {"action": EventAction.ACKNOWLEDGE.value, "dedup_key": dedup_key(incident_id)}
+
+
 def resolve(incident_id: int) -> dict[str, Any]:
     """Make the event that says that it is over, as JSON values."""
     return {"action": EventAction.RESOLVE.value, "dedup_key": dedup_key(incident_id)}
@@ -74,6 +79,7 @@ def _details(situation: Situation, why: str) -> dict[str, Any]:
         "status": account.status(situation),
         "receiver": account.deed(situation),
         "what to do": account.advice(situation),
+        "taken on by": cut(clean(situation.story.incident.acknowledged_by), LONGEST_FIELD),
         "tried": account.steps_of(run)[-10:] if run else [],
         "alerts": [_alert(one.alertname, one.annotations) for one in situation.alerts[:MOST_ALERTS]],
         "more alerts": max(0, len(situation.alerts) - MOST_ALERTS),

@@ -293,11 +293,19 @@ def _pagerduty_drafts(
             mapped = choice.severities.get(situation.severity)
             if mapped is not None and not call.urgent:
                 event["severity"] = mapped
+            if _is_acknowledged(voice):
+                # While a page is acknowledged, PagerDuty wakes nobody under its key.
+                again = pagerduty.resolve(situation.story.incident.id)
+                yield voice.draft(Act.RESOLVE, f"resolve:{call.key}", again, "somebody is woken anew", Priority.PAGE)
             yield voice.draft(Act.TRIGGER, call.key, event, call.why, Priority.PAGE)
         elif _is_over(situation, voice):
             key = f"resolve:{len(voice.of(Act.RESOLVE))}"
             event = pagerduty.resolve(situation.story.incident.id)
             yield voice.draft(Act.RESOLVE, key, event, "the incident is closed", Priority.OVER)
+        elif _is_to_acknowledge(situation, voice):
+            key = f"acknowledge:{voice.of(Act.TRIGGER)[-1].id}"
+            event = pagerduty.acknowledge(situation.story.incident.id)
+            yield voice.draft(Act.ACKNOWLEDGE, key, event, "somebody has taken it on", Priority.PAGE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,7 +324,7 @@ def _call(situation: Situation, choice: Choice, tone: Tone, voice: _Voice) -> _C
     routed = voice.chosen and Place.PAGERDUTY in choice.places
     if tone is not Tone.LOUD or not routed or not situation.fires or situation.healed:
         return None
-    if _is_open(voice):
+    if _is_open(voice) or _is_in_hand(situation):
         return None
     return _Call(key=f"trigger:{len(voice.of(Act.RESOLVE))}", why=choice.reason, urgent=False)
 
@@ -337,6 +345,28 @@ def _is_told(run: Run, voice: _Voice, key: str) -> bool:
 def _is_open(voice: _Voice) -> bool:
     events = voice.of(Act.TRIGGER, Act.RESOLVE)
     return bool(events) and events[-1].draft.act is Act.TRIGGER
+
+
+def _is_in_hand(situation: Situation) -> bool:
+    """Answer whether somebody has taken on all that fires: every series of it had been heard of by then."""
+    taken_at = situation.story.incident.acknowledged_at
+    if taken_at is None:
+        return False
+    known = {alert.fingerprint for alert in situation.alerts if alert.first_seen_at <= taken_at}
+    return all(alert.fingerprint in known for alert in situation.firing)
+
+
+def _is_acknowledged(voice: _Voice) -> bool:
+    events = voice.of(Act.TRIGGER, Act.ACKNOWLEDGE, Act.RESOLVE)
+    return bool(events) and events[-1].draft.act is Act.ACKNOWLEDGE
+
+
+def _is_to_acknowledge(situation: Situation, voice: _Voice) -> bool:
+    """Answer whether PagerDuty is to hear that somebody has it: of a page that had been sent when he took it on."""
+    taken_at = situation.story.incident.acknowledged_at
+    if taken_at is None or not _is_open(voice) or _is_acknowledged(voice):
+        return False
+    return voice.of(Act.TRIGGER)[-1].created_at <= taken_at
 
 
 def _is_over(situation: Situation, voice: _Voice) -> bool:

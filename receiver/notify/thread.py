@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from receiver.model.remediation import EntryState, Outcome, Run, RunState
+from receiver.model.timeline import Kind
 from receiver.notify import account
 from receiver.notify.situation import Situation, is_asking
 from receiver.notify.words import clean, cut, moment
@@ -13,6 +14,9 @@ EVERY_FLAP: Final = 10
 """So many times firing anew each gets a line; after that every tenth, so that a flapping alert fills no thread."""
 MOST_REFUSALS: Final = 10
 """So many different refusals get a line; the message itself counts the rest."""
+
+_FOR_ALL: Final = frozenset({Kind.BREAKER_OPENED, Kind.DEMOTED})
+"""Notes that are shown in the channel as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +87,9 @@ def _notes(situation: Situation) -> Iterator[Line]:
     """What becomes of a playbook concerns more people than those who follow this thread."""
     for note in situation.story.notes:
         text = f"{moment(note.at)} {cut(clean(note.text), 500)}"
+        wide = note.kind in _FOR_ALL
         yield Line(
-            key=f"note:{note.kind.value}:{note.at.isoformat()}", text=text, cause=note.kind.value, broadcast=True
+            key=f"note:{note.kind.value}:{note.at.isoformat()}", text=text, cause=note.kind.value, broadcast=wide
         )
 
 

@@ -60,6 +60,7 @@ class Tally:
     severity: str
     opened_at: datetime
     acknowledged_by: str
+    acknowledged_at: datetime | None = None
 
     def join(self, younger: "Tally") -> "Tally":
         """Count two incidents as one. If the older was quiet and the younger fires, that is a flap like any other."""
@@ -73,6 +74,7 @@ class Tally:
             severity=worst([self.severity, younger.severity]),
             opened_at=min(self.opened_at, younger.opened_at),
             acknowledged_by=self.acknowledged_by or younger.acknowledged_by,
+            acknowledged_at=self.acknowledged_at if self.acknowledged_by else younger.acknowledged_at,
         )
 
 
@@ -311,6 +313,7 @@ def _tally(row: Row) -> Tally:
         severity=row.severity,
         opened_at=row.opened_at,
         acknowledged_by=row.acknowledged_by,
+        acknowledged_at=row.acknowledged_at,
     )
 
 
@@ -325,6 +328,7 @@ async def _write(transaction: Transaction, number: int, tally: Tally, due: datet
             severity=tally.severity,
             opened_at=tally.opened_at,
             acknowledged_by=tally.acknowledged_by,
+            acknowledged_at=tally.acknowledged_at,
             look_at=due,
         )
     )

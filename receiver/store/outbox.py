@@ -34,6 +34,7 @@ _SHADOWED: Final = {"state": MessageState.SHADOWED.value, "due_at": None}
 _SUPERSEDING: Final = {
     Act.UPDATE: (Act.POST, Act.UPDATE),
     Act.TRIGGER: (Act.TRIGGER, Act.RESOLVE),
+    Act.ACKNOWLEDGE: (Act.TRIGGER, Act.RESOLVE),
     Act.RESOLVE: (Act.TRIGGER, Act.RESOLVE),
 }
 """What must not have been said since, for an old message to be said again: it would contradict what stands."""

@@ -91,6 +91,7 @@ def incident(row: Row) -> Incident:
         previous_id=row.previous_id,
         lineage=row.lineage,
         acknowledged_by=row.acknowledged_by,
+        acknowledged_at=row.acknowledged_at,
         merged_into=row.merged_into,
         part_of=row.part_of,
     )

@@ -160,6 +160,7 @@ class IncidentRow(Table):
     lineage: Mapped[str] = mapped_column(server_default="")
     part_of: Mapped[int | None]
     acknowledged_by: Mapped[str] = mapped_column(server_default="")
+    acknowledged_at: Mapped[datetime | None]
     look_at: Mapped[datetime | None]
     asked: Mapped[bool] = mapped_column(server_default=text("false"))
 

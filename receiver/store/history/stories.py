@@ -15,7 +15,7 @@ from receiver.store.merging import family, within
 from receiver.store.rows import event, finding
 from receiver.store.tables import EventRow, FindingRow
 
-_NOTES: Final = (Kind.BREAKER_OPENED.value, Kind.DEMOTED.value)
+_NOTES: Final = (Kind.BREAKER_OPENED.value, Kind.DEMOTED.value, Kind.INCIDENT_ACKNOWLEDGED.value)
 
 
 async def story(tx: Transaction, incident_id: int) -> Story:
@@ -39,7 +39,7 @@ async def story(tx: Transaction, incident_id: int) -> Story:
 
 
 async def notes_of(tx: Transaction, incident_id: int) -> tuple[Event, ...]:
-    """Read what the runs of an incident made of their playbooks, oldest first."""
+    """Read what the runs of an incident made of their playbooks and what people said of it, oldest first."""
     found = await tx.execute(
         select(EventRow)
         .where(within(EventRow.incident_id, await family(tx, incident_id)), EventRow.kind.in_(_NOTES))

@@ -16,6 +16,7 @@ from receiver.store.history import incidents, stories, timeline
 from receiver.store.history.incidents import IncidentFilter
 from receiver.web.access import needs
 from receiver.web.api.alerts import AlertShape, alert_shape
+from receiver.web.api.incident_requests import HANDLERS
 from receiver.web.api.remediations import RunShape, run_shape
 from receiver.web.api.shapes import Cursor, Items, Limit, items_of
 from receiver.web.api.timeline import EventShape, event_shape
@@ -39,7 +40,8 @@ class IncidentShape(Struct, frozen=True, kw_only=True):
     quiet_since: Annotated[datetime | None, Meta(description="Since when none of its alerts fires.")]
     flaps: Annotated[int, Meta(description="How often it began to fire again before it was over.")]
     previous_id: Annotated[int | None, Meta(description="The incident about the same that was over before.")]
-    acknowledged_by: Annotated[str, Meta(description="Who took it on; empty while nobody has.")]
+    acknowledged_by: Annotated[str, Meta(description="Who took it on last; empty while nobody has.")]
+    acknowledged_at: Annotated[datetime | None, Meta(description="When; null while nobody has.")]
     merged_into: Annotated[int | None, Meta(description="The incident in which it goes on, if it is about the same.")]
     part_of: Annotated[int | None, Meta(description="The incident that tells people of it together with others.")]
 
@@ -131,6 +133,7 @@ def _members(incident: Incident) -> dict[str, Any]:
         "flaps": incident.flaps,
         "previous_id": incident.previous_id,
         "acknowledged_by": incident.acknowledged_by,
+        "acknowledged_at": incident.acknowledged_at,
         "merged_into": incident.merged_into,
         "part_of": incident.part_of,
     }
@@ -152,7 +155,7 @@ def _absent(incident_id: int) -> Exception:
 
 ROUTER = Router(
     "/incidents",
-    route_handlers=[list_incidents, get_incident, get_incident_timeline],
+    route_handlers=[list_incidents, get_incident, get_incident_timeline, *HANDLERS],
     opt=needs(Role.VIEWER),
     tags=["incidents"],
 )

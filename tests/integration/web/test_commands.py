@@ -142,3 +142,28 @@ async def test_a_word_given_to_a_service_is_written_there_in_the_name_of_its_tok
     assert tuple(asked) == ("reject", run, {"note": "not now"}, "operators")
     assert (late[0], "has already ended: rejected" in late[2]) == (1, True)
     assert (absent[0], "there is no remediation 999" in absent[2]) == (1, True)
+
+
+async def test_an_incident_is_taken_on_here_and_elsewhere(
+    receiver: Receiver, site: Any, records: Any, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident = await records.incident()
+    over = await records.incident(key="other", state="closed", closed_at=NOW)
+    monkeypatch.setenv("RECEIVER_TOKEN", "operator-token")
+    server = ("--server", str(site.client.base_url))
+
+    there = await receiver("incidents", "ack", str(incident), "--note", "mine", "--no-wait", *server)
+    here = await receiver("incidents", "ack", str(incident))
+    late = [await receiver("incidents", "ack", str(over), *where) for where in ((), server)]
+    absent = [await receiver("incidents", "ack", "999", *where) for where in ((), server)]
+    shown = await receiver("incidents", "show", str(incident))
+    async with database.transaction() as tx:
+        asked = (await tx.execute(text("select kind, asked_by, detail from requests order by id"))).all()
+
+    assert (there[0], here[0]) == (0, 0)
+    assert f"incident {incident} is taken on by " in here[1]
+    assert [(code, "is over; what fires later" in said) for code, _, said in late] == [(1, True), (1, True)]
+    assert [(code, "there is no incident 999" in said) for code, _, said in absent] == [(1, True), (1, True)]
+    assert "at the command line has taken it on" in shown[1]
+    assert [row.kind for row in asked] == ["acknowledge", "acknowledge"]
+    assert (asked[0].asked_by, asked[0].detail) == ("operators", {"incident": incident, "note": "mine"})

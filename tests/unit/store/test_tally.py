@@ -32,13 +32,16 @@ def tally(firing: int, *, quiet: int | None = None, **more: Any) -> Tally:
         pytest.param(tally(1, flaps=2), tally(1, flaps=3), tally(2, flaps=5), id="flaps are added"),
         pytest.param(tally(1), tally(1, severity="critical"), tally(2, severity="critical"), id="the worst severity"),
         pytest.param(
-            tally(1, acknowledged_by=""), tally(1, acknowledged_by="ann"), tally(2, acknowledged_by="ann"), id="whoever"
+            tally(1),
+            tally(1, acknowledged_by="ann", acknowledged_at=NOW),
+            tally(2, acknowledged_by="ann", acknowledged_at=NOW),
+            id="whoever has taken it on",
         ),
         pytest.param(
-            tally(1, acknowledged_by="bob"),
-            tally(1, acknowledged_by="ann"),
-            tally(2, acknowledged_by="bob"),
-            id="elder",
+            tally(1, acknowledged_by="bob", acknowledged_at=NOW),
+            tally(1, acknowledged_by="ann", acknowledged_at=NOW + timedelta(1)),
+            tally(2, acknowledged_by="bob", acknowledged_at=NOW),
+            id="whoever has the elder",
         ),
         pytest.param(
             tally(1),

@@ -1,0 +1,52 @@
+"""`receiver incidents ack`: a person's word about an incident, acted upon by the pipeline and waited for."""
+
+from typing import Annotated, Final
+
+import typer
+from msgspec import Struct, ValidationError, convert
+
+from receiver.cli.desk import answered, desk_at
+from receiver.cli.front import run as run_work
+from receiver.cli.reading import Config, Server, TokenFile, Where, absent
+from receiver.cli.tables import say
+from receiver.model.request import Kind
+from receiver.pipeline.taking import NOT_TAKEN
+from receiver.web.api.incident_requests import TakingWish
+
+Incident = Annotated[int, typer.Argument(metavar="ID", help="As `receiver incidents list` shows it.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Leave it queued; else wait until somebody has acted on it.")]
+
+_IN_VAIN: Final = (NOT_TAKEN,)
+"""How the answers begin where nothing came of it."""
+
+
+def acknowledge(
+    incident: Incident,
+    *,
+    note: Annotated[str, typer.Option(help="For the record, and for the thread of the message.")] = "",
+    no_wait: NoWait = False,
+    config: Config = None,
+    server: Server = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Take an incident on: its messages say so, and nobody else is woken for what fired until now."""
+    try:
+        wish = convert({"note": note}, TakingWish)
+    except ValidationError as error:
+        raise typer.BadParameter(str(error), param_hint="--note") from error
+    run_work(_give(Where(config, server, token_file), Kind.ACKNOWLEDGE, incident, wish, wait=not no_wait))
+
+
+async def _give(where: Where, kind: Kind, number: int, wish: Struct, *, wait: bool) -> None:
+    """Give the word, and wait until it was acted on unless told otherwise; exits with 1 where nothing came of it."""
+    async with desk_at(where) as desk:
+        asked = await desk.tell(kind, number, wish)
+        if asked is None:
+            raise absent(f"incident {number}", "incidents list")
+        say(f"request {asked} is written down: {kind.value} incident {number}")
+        if not wait:
+            return
+        found = await answered(desk, asked)
+    say(found.answer)
+    if found.answer.startswith(_IN_VAIN):
+        raise typer.Exit(1)
