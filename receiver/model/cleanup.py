@@ -49,6 +49,8 @@ class Reason(StrEnum):
     """A run that was made out of it goes on."""
     REMEDIATED = "remediated"
     """A playbook is at work on it."""
+    MASKED = "masked"
+    """`archive.mask` matches something in it, so its archive could not be brought back."""
     TTL = "ttl"
     """It was archived; Argo will delete it itself, at the time that its author chose."""
     CHANGED = "changed"

@@ -178,6 +178,10 @@ class RequestRefused(ClusterError):
     """The Kubernetes API calls the request itself wrong. Repeating it will not help."""
 
 
+class WouldBeMasked(RequestRefused):
+    """The archive of this workflow would be masked, and could not be brought back. Nothing was archived."""
+
+
 class SlackError(ReceiverError):
     """Slack refused or failed.
 

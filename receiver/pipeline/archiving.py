@@ -26,6 +26,7 @@ from receiver.model.errors import (
     S3Exists,
     S3Frozen,
     S3Missing,
+    WouldBeMasked,
 )
 from receiver.model.redaction import Redaction
 from receiver.model.workflow import Workflow
@@ -127,7 +128,8 @@ class Archivist:
         Raises:
             Conflict: It has changed since it was read.
             PreconditionFailed: The name belongs to another run now.
-            ClusterError: It is not finished, could not be read, or not with all its steps; or it would be masked.
+            WouldBeMasked: `archive.mask` matches something in it, and *masked* is not set.
+            ClusterError: It is not finished, could not be read, or not with all its steps.
             S3Error: The bucket did not take it, or what it gave back is not what was sent. The index does not have it.
             StoreError: The index could not be written; the next attempt finds the object.
         """
@@ -138,7 +140,7 @@ class Archivist:
             less = await asyncio.to_thread(_redacted, whole, self._redaction, self._prefix)
         if less is not None:
             if not masked:
-                raise RequestRefused(
+                raise WouldBeMasked(
                     f"Workflow {workflow.namespace}/{workflow.name} holds what archive.mask masks, so its archive "
                     "could not be brought back: it is kept in the cluster. `receiver archive create` masks it."
                 )

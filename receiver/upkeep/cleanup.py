@@ -12,7 +12,15 @@ from typing import Final, Protocol
 from receiver.clients.kubernetes import Cluster
 from receiver.model.archive import Archived
 from receiver.model.cleanup import CleanupRun, Fate, Kind, Move, Reason, left_alone
-from receiver.model.errors import CleanupBusy, ClusterError, Conflict, NotFound, PreconditionFailed, S3Error
+from receiver.model.errors import (
+    CleanupBusy,
+    ClusterError,
+    Conflict,
+    NotFound,
+    PreconditionFailed,
+    S3Error,
+    WouldBeMasked,
+)
 from receiver.model.workflow import Workflow
 from receiver.store import cleanups
 from receiver.store.database import Database
@@ -178,15 +186,19 @@ class Cleanup:
             remediated = await cleanups.remediated(tx, workflow.uid)
         if remediated:
             return left_alone(due, (Reason.REMEDIATED, "a playbook is at work on it"))
-        archived = await self._keeper.keep(workflow, by=by)
-        due = replace(due, place=archived.place)
-        left = left_to_argo(workflow, self._now())
-        if left is not None:
-            return left_alone(due, left)
-        return await self._delete(workflow, due)
+        try:
+            archived = await self._keeper.keep(workflow, by=by)
+        except WouldBeMasked:
+            return left_alone(
+                due, (Reason.MASKED, "archive.mask matches something in it: it could not be brought back")
+            )
+        return await self._delete(workflow, replace(due, place=archived.place))
 
     async def _delete(self, workflow: Workflow, due: Move) -> Move:
         """Delete a workflow that the archive was just seen to hold in this state; what refuses leaves it archived."""
+        left = left_to_argo(workflow, self._now())
+        if left is not None:
+            return left_alone(due, left)
         try:
             waiting = await self._cluster.delete_workflow(workflow)
         except NotFound:

@@ -1,6 +1,6 @@
 """A cluster of finished workflows, a bucket in memory, and a process that can die at each call to either."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,6 +11,7 @@ from receiver.clients.archive import Label
 from receiver.clients.kubernetes import Cluster
 from receiver.model.cleanup import CleanupRun, Move
 from receiver.model.errors import S3Error, S3Exists, S3Missing, S3Unreachable
+from receiver.model.redaction import Redaction
 from receiver.pipeline.archiving import Archivist
 from receiver.sandbox.kubernetes import WORKFLOW, ApiServer, Json
 from receiver.sandbox.kubernetes.kind import PVC
@@ -185,11 +186,16 @@ class Yard:
         """The claims that are there."""
         return [one["metadata"]["name"] for one in self.api.storage.every(PVC, WHERE)]
 
-    def cleanup(self, *kinds: Any, **rules: Any) -> Cleanup:
+    def cleanup(self, *kinds: Any, mask: Sequence[str] = (), **rules: Any) -> Cleanup:
         """Whoever cleans this up."""
         wanted = Rules(**{"older_than": timedelta(days=7), **rules})
         keeper = Archivist(
-            self.database, self.bucket, cluster=self.cluster, prefix="workflow-archives", now=lambda: NOW
+            self.database,
+            self.bucket,
+            cluster=self.cluster,
+            prefix="workflow-archives",
+            redaction=Redaction(mask),
+            now=lambda: NOW,
         )
         remnants = Remnants(self.cluster, wanted, kinds, lambda: NOW) if kinds else None
         return Cleanup(

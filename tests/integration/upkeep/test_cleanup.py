@@ -130,6 +130,18 @@ async def test_an_object_that_arrived_damaged_lets_nothing_be_deleted(yard: Yard
     assert canonical(etl) in [unpacked(body) for key, body in yard.bucket.objects.items() if "-" in key[-25:]]
 
 
+async def test_what_could_not_be_brought_back_since_it_would_be_masked_stays_and_is_no_failure(yard: Yard) -> None:
+    for number in range(6):
+        yard.ended(f"secret-{number}", days=9, annotations={"note": f"key-{number:04}"})
+    yard.ended("plain")
+
+    run = await yard.clean(mask=["key-[0-9]{4}"])
+
+    assert yard.names() == [f"secret-{number}" for number in range(6)]
+    assert (run.deleted, run.skipped, run.failed, run.trouble) == (1, {"masked": 6}, 0, "")
+    assert len(yard.bucket.objects) == 1
+
+
 async def test_a_store_that_is_killed_between_upload_and_reading_back_lets_nothing_be_deleted(
     database: Database, own_weed: Any
 ) -> None:
