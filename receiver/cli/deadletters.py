@@ -4,7 +4,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol, TypeVar
 
 import typer
 
@@ -19,6 +19,7 @@ from receiver.cli.reading import (
     TokenFile,
     Where,
     absent,
+    elsewhere,
     learn,
     more,
     opened,
@@ -27,8 +28,7 @@ from receiver.cli.reading import (
 )
 from receiver.cli.tables import Form, dump, members, say, table
 from receiver.clients.receiver import ReceiverClient
-from receiver.model.alert import Receipt, Spooled
-from receiver.model.errors import DeliveryError, SettingsError, StoreError
+from receiver.model.errors import DeliveryError, RemoteError, SettingsError, StoreError
 from receiver.settings import Settings
 from receiver.store.database import Database
 from receiver.store.history import deadletters, deliveries
@@ -38,6 +38,7 @@ from receiver.store.migrate import migrate
 from receiver.upkeep.rollup import count_up
 from receiver.web.api.deadletters import (
     DeadLetterShape,
+    ReplayedShape,
     WholeLetterShape,
     letter_shape,
     replayed_shape,
@@ -55,6 +56,8 @@ app = typer.Typer(
 )
 
 _PATH: Final = "/api/v1/deadletters"
+
+T = TypeVar("T")
 
 _Shown = tuple[WholeLetterShape, bytes]
 
@@ -149,6 +152,8 @@ def replay(
     letters: Letters = None,
     *,
     config: Config = None,
+    server: Server = None,
+    token_file: TokenFile = None,
     output: Output = Form.TABLE,
     delivery: Annotated[
         list[int] | None, typer.Option(metavar="ID", help="A raw delivery, by its webhook_id; repeatable.")
@@ -160,37 +165,94 @@ def replay(
         raise typer.BadParameter("name dead letters, or deliveries with --delivery and --into")
     if bool(delivery) != bool(into):
         raise typer.BadParameter("--delivery and --into go together: the own database has its deliveries already")
-    settings = settings_of(config)
     if delivery and into:
-        run(_replay_deliveries(settings, delivery, into, output))
+        if server is not None:
+            raise typer.BadParameter("a service does not give its raw deliveries; ask its database for --delivery")
+        run(_replay_deliveries(settings_of(config), delivery, into, output))
     else:
-        run(_replay_letters(settings, letters or [], output))
+        run(_replay_letters(Where(config, server, token_file), letters or [], output))
 
 
 @app.command("discard")
-def discard(letters: Annotated[list[int], typer.Argument(metavar="ID...")], *, config: Config = None) -> None:
+def discard(
+    letters: Annotated[list[int], typer.Argument(metavar="ID...")],
+    *,
+    config: Config = None,
+    server: Server = None,
+    token_file: TokenFile = None,
+) -> None:
     """Note that nobody wants these dead letters; they go when their time is over."""
 
     async def discarding() -> None:
-        async with _replays(settings_of(config)) as replays:
+        async with _desk(Where(config, server, token_file)) as desk:
             for letter in letters:
-                await replays.discard(letter, by=person())
+                await desk.discard(letter)
                 say(f"dead letter {letter} is discarded")
 
     run(discarding())
 
 
-async def _replay_letters(settings: Settings, letters: Sequence[int], output: Form) -> None:
+async def _replay_letters(where: Where, letters: Sequence[int], output: Form) -> None:
     failed = False
-    async with _replays(settings) as replays:
+    async with _desk(where) as desk:
         for letter in letters:
             try:
-                _tell(f"dead letter {letter}", await replays.replay(letter, by=person()), output)
+                _tell(f"dead letter {letter}", await desk.replay(letter), output)
             except DeliveryError as error:
                 failed = True
                 typer.echo(f"receiver: dead letter {letter} is still not understood: {error}", err=True)
+            except RemoteError as error:
+                failed = True
+                typer.echo(f"receiver: dead letter {letter} is not replayed: {error}", err=True)
     if failed:
         raise typer.Exit(1)
+
+
+class _Desk(Protocol):
+    """Where a dead letter is decided about: the own database, or a service elsewhere."""
+
+    async def replay(self, letter: int) -> ReplayedShape:
+        """Parse it again and record it."""
+
+    async def discard(self, letter: int) -> None:
+        """Note that nobody wants it."""
+
+
+class _Elsewhere:
+    def __init__(self, service: ReceiverClient) -> None:
+        self._service = service
+
+    async def replay(self, letter: int) -> ReplayedShape:
+        return self._there(letter, await self._service.post(f"{_PATH}/{letter}/replay", ReplayedShape, {}))
+
+    async def discard(self, letter: int) -> None:
+        self._there(letter, await self._service.post(f"{_PATH}/{letter}/discard", DeadLetterShape, {}))
+
+    def _there(self, letter: int, found: T | None) -> T:
+        if found is None:
+            raise absent(f"dead letter {letter}", "deadletter list")
+        return found
+
+
+class _Here:
+    def __init__(self, replays: Replay) -> None:
+        self._replays = replays
+
+    async def replay(self, letter: int) -> ReplayedShape:
+        return replayed_shape(await self._replays.replay(letter, by=person()))
+
+    async def discard(self, letter: int) -> None:
+        await self._replays.discard(letter, by=person())
+
+
+@asynccontextmanager
+async def _desk(where: Where) -> AsyncIterator[_Desk]:
+    if where.server is not None:
+        async with elsewhere(where) as service:
+            yield _Elsewhere(service)
+        return
+    async with _replays(settings_of(where.config)) as replays:
+        yield _Here(replays)
 
 
 async def _replay_deliveries(settings: Settings, numbers: Sequence[int], into: str, output: Form) -> None:
@@ -209,7 +271,7 @@ async def _replay_deliveries(settings: Settings, numbers: Sequence[int], into: s
     async with _recording(settings, Database(into, connections=4)) as (target, intake):
         for raw in found:
             receipt = await intake.record(parse(raw.body, raw.received_at, key=raw.key))
-            _tell(f"delivery {raw.id}", receipt, output)
+            _tell(f"delivery {raw.id}", replayed_shape(receipt), output)
         await count_up(target, datetime.now(UTC))
 
 
@@ -237,11 +299,11 @@ async def _recording(settings: Settings, database: Database) -> AsyncIterator[tu
         await database.close()
 
 
-def _tell(what: str, kept: Receipt | Spooled, output: Form) -> None:
+def _tell(what: str, kept: ReplayedShape, output: Form) -> None:
     if output is Form.JSON:
-        dump(replayed_shape(kept))
-    elif isinstance(kept, Receipt):
-        changes = f"{kept.new} new, {kept.updated} updated, {kept.repeated} repeated, {kept.resolved} resolved"
+        dump(kept)
+    elif (alerts := kept.alerts) is not None:
+        changes = f"{alerts.new} new, {alerts.updated} updated, {alerts.repeated} repeated, {alerts.resolved} resolved"
         say(f"{what} is recorded as delivery {kept.webhook_id}: {changes}")
     else:
-        say(f"{what} waits on the local disk under {kept.key}")
+        say(f"{what} waits on the local disk under {kept.webhook_id}")

@@ -1,16 +1,19 @@
 """`receiver remediations pause` and `resume`: the one switch that stops all playbooks."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from receiver.cli.person import person
-from receiver.cli.reading import Config, Output, ask
+from receiver.cli.reading import Config, Output, Own, Server, TokenFile, Where, learn
 from receiver.cli.tables import Form, cell, dump, say
+from receiver.clients.receiver import ReceiverClient
 from receiver.model.duration import Duration
 from receiver.store import pauses
-from receiver.web.api.pauses import Pauses, pause_shape
+from receiver.web.api.pauses import Pauses, PauseShape, pause_shape
+
+_PATH: Final = "/api/v1/remediations"
 
 
 def pause(
@@ -20,28 +23,48 @@ def pause(
     ] = None,
     *,
     config: Config = None,
+    server: Server = None,
+    token_file: TokenFile = None,
     output: Output = Form.TABLE,
 ) -> None:
     """Let no playbook begin. What has begun to change a workflow is finished all the same."""
     now = datetime.now(UTC)
     expires_at = now + _length(length) if length is not None else None
-    paused = ask(config, lambda tx: pauses.begin(tx, reason=reason, by=person(), at=now, expires_at=expires_at))
+
+    async def here(own: Own) -> PauseShape:
+        begun = await pauses.begin(own.tx, reason=reason, by=person(), at=now, expires_at=expires_at)
+        return pause_shape(begun)
+
+    async def there(service: ReceiverClient) -> PauseShape:
+        return await service.order(f"{_PATH}/pause", PauseShape, {"reason": reason, "for": length})
+
+    paused = learn(Where(config, server, token_file), here=here, there=there)
     if output is Form.JSON:
-        dump(pause_shape(paused))
+        dump(paused)
         return
-    until = f"until {cell(expires_at)}" if expires_at else "until `receiver remediations resume`"
-    say(f"all playbooks are paused {until}: {reason}")
+    until = f"until {cell(paused.expires_at)}" if paused.expires_at else "until `receiver remediations resume`"
+    say(f"all playbooks are paused {until}: {paused.reason}")
 
 
-def resume(*, config: Config = None, output: Output = Form.TABLE) -> None:
+def resume(
+    *, config: Config = None, server: Server = None, token_file: TokenFile = None, output: Output = Form.TABLE
+) -> None:
     """End every pause: playbooks may begin again."""
-    ended = ask(config, lambda tx: pauses.end(tx, by=person(), at=datetime.now(UTC)))
+
+    async def here(own: Own) -> Pauses:
+        ended = await pauses.end(own.tx, by=person(), at=datetime.now(UTC))
+        return Pauses(items=[pause_shape(one) for one in ended])
+
+    async def there(service: ReceiverClient) -> Pauses:
+        return await service.order(f"{_PATH}/resume", Pauses, {})
+
+    ended = learn(Where(config, server, token_file), here=here, there=there)
     if output is Form.JSON:
-        dump(Pauses(items=[pause_shape(one) for one in ended]))
+        dump(ended)
         return
-    for one in ended:
+    for one in ended.items:
         say(f"ended: the pause of {one.paused_by} since {cell(one.paused_at)}: {one.reason}")
-    say("playbooks may begin again" if ended else "nothing was paused")
+    say("playbooks may begin again" if ended.items else "nothing was paused")
 
 
 def _length(text: str) -> Duration:

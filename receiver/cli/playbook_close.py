@@ -1,25 +1,49 @@
 """`receiver playbooks close`: a person's word that a playbook may begin again."""
 
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from receiver.cli.person import person
-from receiver.cli.reading import Config, Output, absent, ask
+from receiver.cli.reading import Config, Output, Own, Server, TokenFile, Where, absent, learn
 from receiver.cli.tables import Form, dump, say
-from receiver.model.standing import Standing
+from receiver.clients.receiver import ReceiverClient
 from receiver.store import standings
-from receiver.store.database import Transaction
 from receiver.store.history import playbooks
-from receiver.web.api.breakers import standing_shape
+from receiver.web.api.breakers import StandingShape, standing_shape
+from receiver.web.api.playbooks import PlaybookTextShape
+
+_Standings = tuple[StandingShape, StandingShape]
+"""Before and after."""
 
 
-def close(name: str, *, config: Config = None, output: Output = Form.TABLE) -> None:
+def close(
+    name: str,
+    *,
+    config: Config = None,
+    server: Server = None,
+    token_file: TokenFile = None,
+    output: Output = Form.TABLE,
+) -> None:
     """Close a playbook's breaker, and give back the mode that it lost; its failures count from now on."""
-    found = ask(config, lambda tx: _close(tx, name))
+
+    async def here(own: Own) -> _Standings | None:
+        if await playbooks.get(own.tx, name) is None:
+            return None
+        before = await standings.close(own.tx, name, datetime.now(UTC), person())
+        return standing_shape(before), standing_shape(await standings.read(own.tx, name))
+
+    async def there(service: ReceiverClient) -> _Standings | None:
+        path = f"/api/v1/playbooks/{quote(name, safe='')}"
+        found = await service.get(path, PlaybookTextShape)
+        after = await service.post(f"{path}/close", StandingShape, {})
+        return None if found is None or after is None else (found.standing, after)
+
+    found = learn(Where(config, server, token_file), here=here, there=there)
     if found is None:
         raise absent(f"playbook {name!r}", "playbooks list")
     before, after = found
     if output is Form.JSON:
-        dump(standing_shape(after))
+        dump(after)
         return
     if before.opened_at is not None:
         say(f"the breaker of {name} is closed; it was open because {before.opened_because}")
@@ -27,10 +51,3 @@ def close(name: str, *, config: Config = None, output: Output = Form.TABLE) -> N
         say(f"{name} does what its mode says again; it only proposed because {before.demoted_because}")
     if before.opened_at is None and before.demoted_at is None:
         say(f"{name} was not held back; its failures count from now on")
-
-
-async def _close(tx: Transaction, name: str) -> tuple[Standing, Standing] | None:
-    if await playbooks.get(tx, name) is None:
-        return None
-    before = await standings.close(tx, name, datetime.now(UTC), person())
-    return before, await standings.read(tx, name)

@@ -33,7 +33,6 @@ __all__ = [
     "TokenFile",
     "Where",
     "absent",
-    "ask",
     "elsewhere",
     "learn",
     "moment",
@@ -153,20 +152,6 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
     few = replace(settings, database=replace(settings.database, connections=4))
     async with database_url(few) as url, open_database(few, url) as database:
         yield database
-
-
-def ask(config: Path | None, question: Callable[[Transaction], Awaitable[T]]) -> T:
-    """Ask the configured database one question, in one transaction.
-
-    Raises:
-        StoreError: It cannot be answered.
-    """
-
-    async def asking() -> T:
-        async with opened(settings_of(config)) as database, database.transaction() as tx:
-            return await question(tx)
-
-    return run(asking())
 
 
 def moment(text: str | None, name: str) -> datetime | None:

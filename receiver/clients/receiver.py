@@ -97,12 +97,22 @@ class ReceiverClient:
         """Ask a question that always has an answer; see `get` for what is given and raised."""
         found = await self.get(path, shape, **wanted)
         if found is None:
-            raise RemoteError(f"{self._url} does not know {path}: it is another version than this command")
+            raise self._unknown(path)
         return found
 
     async def post(self, path: str, shape: type[T], wish: Mapping[str, Any]) -> T | None:
         """Ask for something to be done; see `get` for what is given and raised."""
         return await self._ask("POST", path, shape, json=dict(wish))
+
+    async def order(self, path: str, shape: type[T], wish: Mapping[str, Any]) -> T:
+        """Ask for something that can always be done; see `get` for what is given and raised."""
+        found = await self.post(path, shape, wish)
+        if found is None:
+            raise self._unknown(path)
+        return found
+
+    def _unknown(self, path: str) -> RemoteError:
+        return RemoteError(f"{self._url} does not know {path}: it is another version than this command")
 
     async def _ask(self, method: str, path: str, shape: type[T], **more: Any) -> T | None:
         url = f"{self._url}{path}"

@@ -1,6 +1,7 @@
 """Commands with `--server`: the same answers as on the own database, and words that go the same way."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -11,9 +12,11 @@ import pytest
 from sqlalchemy import text
 
 from receiver.cli import front
+from receiver.store import standings
 from receiver.store.database import Database
 
 NOW: Final = datetime(2026, 11, 24, 3, 22, 31, 673412, UTC)
+DELIVERY: Final = Path(__file__).parents[2] / "data/deliveries/single.01.firing.json"
 
 Receiver = Callable[..., Awaitable[tuple[int, str, str]]]
 
@@ -167,3 +170,74 @@ async def test_an_incident_is_taken_on_here_and_elsewhere(
     assert "at the command line has taken it on" in shown[1]
     assert [row.kind for row in asked] == ["acknowledge", "acknowledge"]
     assert (asked[0].asked_by, asked[0].detail) == ("operators", {"incident": incident, "note": "mine"})
+
+
+async def test_everything_is_paused_and_a_breaker_closed_at_a_service_elsewhere(
+    receiver: Receiver, site: Any, records: Any, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await records.playbook()
+    async with database.transaction() as tx:
+        await standings.open_breaker(tx, "restart-stuck-workflow", NOW, "3 runs in a row failed")
+    server = ("--server", str(site.client.base_url))
+    monkeypatch.setenv("RECEIVER_TOKEN", "operator-token")
+    refused = await receiver("remediations", "resume", *server)
+    monkeypatch.setenv("RECEIVER_TOKEN", "admin-token")
+
+    paused = await receiver("remediations", "pause", "--reason", "upgrade", "--for", "2h", *server)
+    here = await receiver("remediations", "resume", "-o", "json")
+    resumed = await receiver("remediations", "resume", *server)
+    closed = await receiver("playbooks", "close", "restart-stuck-workflow", *server)
+    absent = await receiver("playbooks", "close", "nobody", *server)
+
+    assert (refused[0], "answered 403" in refused[2]) == (1, True)
+    assert (paused[0], paused[1].startswith("all playbooks are paused until ")) == (0, True)
+    assert [one["paused_by"] for one in json.loads(here[1])["items"]] == ["admins"]
+    assert (resumed[0], "nothing was paused\n" in resumed[1]) == (0, True)
+    assert (closed[0], "it was open because 3 runs in a row failed" in closed[1]) == (0, True)
+    assert (absent[0], "there is no playbook 'nobody'" in absent[2]) == (1, True)
+
+
+async def test_dead_letters_are_replayed_and_discarded_at_a_service_elsewhere(
+    receiver: Receiver, site: Any, records: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad, unwanted = [await records.dead_letter(body=body) for body in (DELIVERY.read_bytes(), b"{", b"[]")]
+    server = ("--server", str(site.client.base_url))
+    monkeypatch.setenv("RECEIVER_TOKEN", "admin-token")
+
+    replayed = await receiver("deadletter", "replay", str(good), str(bad), *server)
+    discarded = await receiver("deadletter", "discard", str(unwanted), *server)
+    absent = await receiver("deadletter", "discard", "999", *server)
+    raw = await receiver("deadletter", "replay", "--delivery", "1", "--into", "postgresql:///fresh", *server)
+    left = await receiver("deadletter", "list", "--open", "-o", "json")
+
+    assert replayed[0] == 1
+    assert f"dead letter {good} is recorded as delivery" in replayed[1]
+    assert f"dead letter {bad} is not replayed" in replayed[2]
+    assert "it is still not understood" in replayed[2]
+    assert (discarded[0], f"dead letter {unwanted} is discarded\n" in discarded[1]) == (0, True)
+    assert (absent[0], "there is no dead letter 999" in absent[2]) == (1, True)
+    assert (raw[0], "ask its database for --delivery" in raw[2]) == (2, True)
+    assert [one["id"] for one in json.loads(left[1])["items"]] == [bad]
+
+
+async def test_a_silence_is_asked_for_here_and_elsewhere_and_its_failure_is_an_exit_code(
+    receiver: Receiver, site: Any, records: Any, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident = str(await records.incident())
+    monkeypatch.setenv("RECEIVER_TOKEN", "operator-token")
+    words = ("incidents", "silence", incident, "--reason", "known")
+    server = ("--server", str(site.client.base_url))
+
+    there = await receiver(*words, "--for", "4h", "--no-wait", *server)
+    here = await receiver(*words)
+    wrong = [await receiver(*words, "--for", length) for length in ("8d", "soon")]
+    body = await site.ask("POST", f"/api/v1/incidents/{incident}/silence", role="operator", json={"for": "8d"})
+    async with database.transaction() as tx:
+        asked = (await tx.execute(text("select kind, asked_by, detail from requests order by id"))).all()
+
+    assert there[0] == 0
+    assert (here[0], "it is not silenced: no Alertmanager is configured; set alertmanager.url" in here[1]) == (1, True)
+    assert [(code, "write one such as" in said) for code, _, said in wrong] == [(2, True), (2, True)]
+    assert body.status_code == 400
+    assert [row.detail["for"] for row in asked] == ["4h", "1h"]
+    assert tuple(asked[0][:2]) == ("silence", "operators")
