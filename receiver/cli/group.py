@@ -23,7 +23,7 @@ class Later(NamedTuple):
 
 LATER: Final[Mapping[str, Later]] = {
     "alerts": Later("receiver.cli.alerts", "Alerts: list, show, tail."),
-    "incidents": Later("receiver.cli.incidents", "Incidents: list, show the story of one, ack."),
+    "incidents": Later("receiver.cli.incidents", "Incidents: list, show the story of one, ack, silence."),
     "remediations": Later(
         "receiver.cli.remediations", "Remediations: list, show, approve, reject, cancel, pause, resume."
     ),

@@ -1,4 +1,4 @@
-"""`receiver incidents ack`: a person's word about an incident, acted upon by the pipeline and waited for."""
+"""`receiver incidents ack` and `silence`: a person's word about an incident, which the pipeline acts on."""
 
 from typing import Annotated, Final
 
@@ -10,13 +10,14 @@ from receiver.cli.front import run as run_work
 from receiver.cli.reading import Config, Server, TokenFile, Where, absent
 from receiver.cli.tables import say
 from receiver.model.request import Kind
+from receiver.pipeline.silencing import NOT_SILENCED
 from receiver.pipeline.taking import NOT_TAKEN
-from receiver.web.api.incident_requests import TakingWish
+from receiver.web.api.incident_requests import SilenceWish, TakingWish
 
 Incident = Annotated[int, typer.Argument(metavar="ID", help="As `receiver incidents list` shows it.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Leave it queued; else wait until somebody has acted on it.")]
 
-_IN_VAIN: Final = (NOT_TAKEN,)
+_IN_VAIN: Final = (NOT_TAKEN, NOT_SILENCED)
 """How the answers begin where nothing came of it."""
 
 
@@ -35,6 +36,24 @@ def acknowledge(
     except ValidationError as error:
         raise typer.BadParameter(str(error), param_hint="--note") from error
     run_work(_give(Where(config, server, token_file), Kind.ACKNOWLEDGE, incident, wish, wait=not no_wait))
+
+
+def silence(
+    incident: Incident,
+    *,
+    reason: Annotated[str, typer.Option(help="Why; stands in the silence itself.", show_default=False)],
+    length: Annotated[str, typer.Option("--for", metavar="LENGTH", help="Such as 1h, 4h or 1d; at most 7d.")] = "1h",
+    no_wait: NoWait = False,
+    config: Config = None,
+    server: Server = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Let Alertmanager tell nobody about it for a while, in your name: whatever fires about the same workflow."""
+    try:
+        wish = convert({"reason": reason, "for": length}, SilenceWish)
+    except ValidationError as error:
+        raise typer.BadParameter(str(error)) from error
+    run_work(_give(Where(config, server, token_file), Kind.SILENCE, incident, wish, wait=not no_wait))
 
 
 async def _give(where: Where, kind: Kind, number: int, wish: Struct, *, wait: bool) -> None:

@@ -6,7 +6,7 @@ import msgspec
 import typer
 
 from receiver.cli.alerts import alert_table, event_table
-from receiver.cli.incident_word import acknowledge
+from receiver.cli.incident_word import acknowledge, silence
 from receiver.cli.reading import (
     Config,
     Cursor,
@@ -43,6 +43,7 @@ _WHOLE: Final = 500
 """Lines of a timeline that are shown; the API has all of them."""
 
 app.command("ack")(acknowledge)
+app.command("silence")(silence)
 
 _Told = tuple[StoryShape, Items[EventShape]]
 

@@ -135,7 +135,8 @@ class Story:
     """All that is known of an incident when somebody is to be told about it.
 
     Attributes:
-        notes: What its runs made of their playbooks (breakers that opened, modes that were lost), and who took it on.
+        notes: What its runs made of their playbooks (breakers that opened, modes that were lost), who took it on,
+            and who silenced it, or could not.
     """
 
     incident: Incident

@@ -24,6 +24,8 @@ class Kind(Enum):
     """Keep a finished workflow whole on S3."""
     ACKNOWLEDGE = "acknowledge"
     """Take an incident on: somebody has it, and nobody else is woken for it."""
+    SILENCE = "silence"
+    """Let nobody be told about what an incident is about, for a while."""
     RESTORE = "restore"
     """Create a new workflow out of an archived one."""
 

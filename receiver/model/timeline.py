@@ -31,6 +31,8 @@ class Kind(Enum):
     INCIDENT_SPLIT = "incident.split"
     INCIDENT_GATHERED = "incident.gathered"
     INCIDENT_ACKNOWLEDGED = "incident.acknowledged"
+    INCIDENT_SILENCED = "incident.silenced"
+    INCIDENT_NOT_SILENCED = "incident.not_silenced"
     INCIDENT_CLOSED = "incident.closed"
     CONTEXT_FOUND = "context.found"
     DECIDED = "playbook.decided"

@@ -8,6 +8,7 @@ from receiver.model.workflow import Workflow
 from receiver.pipeline.backtest import backtest
 from receiver.pipeline.manual import begin
 from receiver.pipeline.rooms import Rooms
+from receiver.pipeline.silencing import silence
 from receiver.pipeline.taking import take_on
 from receiver.remediate.language import Playbook
 from receiver.store import archives, backtests, requests
@@ -25,8 +26,8 @@ async def act_on(rooms: Rooms, request_id: int) -> None:
     if wish.kind in {Kind.ARCHIVE, Kind.RESTORE}:
         await _answer(rooms, wish, await (_archive if wish.kind is Kind.ARCHIVE else _restore)(rooms, wish))
         return
-    if wish.kind is Kind.ACKNOWLEDGE:
-        await take_on(rooms, wish)
+    if wish.kind in {Kind.ACKNOWLEDGE, Kind.SILENCE}:
+        await (take_on if wish.kind is Kind.ACKNOWLEDGE else silence)(rooms, wish)
         return
     name = str(wish.detail.get("playbook", ""))
     playbook = next((one for one in rooms.playbooks if one.name == name), None)

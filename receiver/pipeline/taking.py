@@ -1,4 +1,4 @@
-"""Act on what a person says of an incident: who has it."""
+"""Act on what a person says of an incident: find it where it goes on, and write down who has it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ NOT_TAKEN: Final = "nobody has taken it on"
 
 async def take_on(rooms: Rooms, wish: Request) -> None:
     """Write down who has an incident, and answer; people are told by the look that follows."""
-    async with _held(rooms, wish) as (transaction, incident):
+    async with held(rooms, wish) as (transaction, incident):
         if incident is None or incident.state is not IncidentState.OPEN:
             await requests.answer(transaction, wish.id, f"{NOT_TAKEN}: {why_not(wish, incident)}")
             return
@@ -39,7 +39,7 @@ def why_not(wish: Request, incident: Incident | None) -> str:
 
 
 @asynccontextmanager
-async def _held(rooms: Rooms, wish: Request) -> AsyncIterator[tuple[Transaction, Incident | None]]:
+async def held(rooms: Rooms, wish: Request) -> AsyncIterator[tuple[Transaction, Incident | None]]:
     """Hold the incident that a wish is about, or the one in which it goes on; None where there is none."""
     asked = wish.detail.get("incident")
     number = asked if isinstance(asked, int) else 0

@@ -15,7 +15,16 @@ from receiver.store.merging import family, within
 from receiver.store.rows import event, finding
 from receiver.store.tables import EventRow, FindingRow
 
-_NOTES: Final = (Kind.BREAKER_OPENED.value, Kind.DEMOTED.value, Kind.INCIDENT_ACKNOWLEDGED.value)
+_NOTES: Final = tuple(
+    kind.value
+    for kind in (
+        Kind.BREAKER_OPENED,
+        Kind.DEMOTED,
+        Kind.INCIDENT_ACKNOWLEDGED,
+        Kind.INCIDENT_SILENCED,
+        Kind.INCIDENT_NOT_SILENCED,
+    )
+)
 
 
 async def story(tx: Transaction, incident_id: int) -> Story:

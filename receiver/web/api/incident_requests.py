@@ -6,10 +6,11 @@ from litestar import Request, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_202_ACCEPTED
-from msgspec import Meta, Struct, to_builtins
+from msgspec import Meta, Struct, field, to_builtins
 
 from receiver.model.incident import IncidentState
 from receiver.model.request import Kind
+from receiver.model.silencing import length_of
 from receiver.store.database import Database
 from receiver.store.history import incidents
 from receiver.web.access import caller_of, needs
@@ -22,6 +23,19 @@ class TakingWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is said with it; may be left out, and so may the whole body."""
 
     note: Annotated[str, Meta(max_length=500, description="For the record, and for the thread of the message.")] = ""
+
+
+class SilenceWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why an incident is to be quiet, and for how long."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500, description="Stands in the silence itself.")]
+    for_: Annotated[str, Meta(max_length=40, description="A duration such as 1h, 4h or 1d; at most 7d.")] = field(
+        name="for"
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse a length that no silence can have."""
+        length_of(self.for_)
 
 
 def word_detail(incident_id: int, wish: Struct) -> dict[str, Any]:
@@ -48,6 +62,24 @@ async def acknowledge(
     return await _ask(request, database, wake, kind=Kind.ACKNOWLEDGE, incident_id=incident_id, wish=wish)
 
 
+@post(
+    "/{incident_id:int}/silence",
+    opt=needs(Role.OPERATOR),
+    status_code=HTTP_202_ACCEPTED,
+    summary="Silence an incident in Alertmanager",
+    operation_id="silenceIncident",
+)
+async def silence(
+    request: Request[Any, Any, Any],
+    database: NamedDependency[Database],
+    wake: NamedDependency[Wake],
+    incident_id: FromPath[int],
+    data: JSONBody[SilenceWish],
+) -> Asked:
+    """Write down that nobody is to be told about it for a while. `GET /api/v1/requests/{id}` tells what came of it."""
+    return await _ask(request, database, wake, kind=Kind.SILENCE, incident_id=incident_id, wish=data)
+
+
 async def _ask(
     request: Request[Any, Any, Any],
     database: Database,
@@ -66,4 +98,4 @@ async def _ask(
         return await ask(tx, wake, kind, None, asked_by=caller_of(request), detail=word_detail(incident_id, wish))
 
 
-HANDLERS = [acknowledge]
+HANDLERS = [acknowledge, silence]
