@@ -207,12 +207,17 @@ class Retention(Part, frozen=True):
 
     What was found, decided, done and told about an incident goes after them.
     """
+    evidence: Duration = Duration(days=90)
+    """Evidence that lies in Postgres, and results of backtests: a quarter can be looked into. At least a day.
+
+    A bundle holds a workflow's specification whole, whatever its author wrote there, so it stays no longer than that.
+    """
     discard: bool = False
     """Whether history goes by age alone, without any export."""
 
     def __post_init__(self) -> None:
         """Refuse what would drop what is still being written."""
-        for name, length in (("webhooks", self.webhooks), ("history", self.history)):
+        for name, length in (("webhooks", self.webhooks), ("history", self.history), ("evidence", self.evidence)):
             if length < timedelta(days=1):
                 raise ValueError(f"retention.{name} is at least 1d")
 

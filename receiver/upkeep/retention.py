@@ -1,4 +1,4 @@
-"""Drops what goes by itself: raw deliveries, tombstones that nobody will ask for, details of stories that have gone."""
+"""Drops what goes by itself: raw deliveries, tombstones, evidence, backtests, details of stories that have gone."""
 
 import asyncio
 from collections.abc import Callable
@@ -32,6 +32,7 @@ async def keep_retention(database: Database, keep: Retention, now: Callable[[], 
             await drop_deliveries(database, now() - keep.webhooks)
             async with database.transaction() as tx:
                 await tombstones.forget(tx, now())
+            await drop_evidence(database, now() - keep.evidence)
             await drop_stories(database, now() - keep.history)
         except StoreError as error:
             log.warning("retention", action="not_all_dropped", error=str(error))
@@ -54,6 +55,25 @@ async def drop_deliveries(database: Database, horizon: datetime) -> None:
         log.info("retention", action="deliveries_dropped", day=f"{day:%Y-%m-%d}")
     while await _delete_stray(database, horizon):
         pass
+
+
+async def drop_evidence(database: Database, horizon: datetime) -> None:
+    """Drop the evidence that lies in Postgres, and the results of backtests, of before a time.
+
+    Raises:
+        StoreError: The database cannot be used; what was dropped before is gone.
+    """
+    dropped = 0
+    while True:
+        async with database.transaction() as tx:
+            some = await details.drop_evidence(tx, horizon)
+        dropped += some
+        if not some:
+            break
+    async with database.transaction() as tx:
+        backtests = await details.drop_backtests(tx, horizon)
+    if dropped or backtests:
+        log.info("retention", action="evidence_dropped", bundles=dropped, backtests=backtests)
 
 
 async def drop_stories(database: Database, horizon: datetime) -> None:

@@ -10,9 +10,9 @@ from sqlalchemy import insert, select, text
 
 from receiver.model.errors import StoreCrowded
 from receiver.settings import Retention
-from receiver.store.evidence_tables import EvidenceRow
+from receiver.store.evidence_tables import BacktestRow, EvidenceRow
 from receiver.store.tables import DeliveryRow, LineageRow, TombstoneRow
-from receiver.upkeep.retention import drop_deliveries, drop_stories, keep_retention
+from receiver.upkeep.retention import drop_deliveries, drop_evidence, drop_stories, keep_retention
 
 DAY = timedelta(days=1)
 JULY = datetime(2026, 7, 1, tzinfo=UTC)
@@ -121,16 +121,55 @@ async def test_details_of_an_incident_go_after_its_story_and_not_while_anything_
     await shelf.records.run(incident_id=await story(shelf, "running"), state="waiting", lineage="running")
     await shelf.records.message(incident_id=await story(shelf, "unsent"), key="waits", state="pending")
     asked = await story(shelf, "asked")
-    proved = await story(shelf, "proved")
+    proved, stored = await story(shelf, "proved"), await story(shelf, "over in a bucket")
     async with shelf.database.transaction() as tx:
         runs = dict((await tx.execute(text("select incident_id, id from runs"))).all())
     await shelf.records.request(run_id=runs[asked])
     bundle = {"cursor": 0, "at": JULY, "bucket": "", "key": "", "sha256": "", "size": 0, "body": b""}
     await shelf.records.insert(EvidenceRow, {"run_id": runs[proved]} | bundle)
+    await shelf.records.insert(
+        EvidenceRow, {"run_id": runs[stored]} | bundle | {"bucket": "b", "key": "k", "body": None}
+    )
     everything = await left(shelf)
 
     await drop_stories(shelf.database, JULY)
 
-    stay = everything["runs"] - {"over"}
+    stay = everything["runs"] - {"over", "over in a bucket"}
     assert len(stay) == 9
     assert await left(shelf) == dict.fromkeys(everything, stay)
+    assert await proofs(shelf) == [runs[proved]]
+
+
+async def proofs(shelf: Any) -> list[int]:
+    """The runs of which evidence is on record."""
+    async with shelf.database.transaction() as tx:
+        return list((await tx.execute(select(EvidenceRow.run_id).order_by(EvidenceRow.run_id))).scalars())
+
+
+async def test_evidence_in_postgres_and_backtests_go_by_age_once_their_story_is_over(shelf: Any) -> None:
+    old, young, far = [await story(shelf, title) for title in ("old", "young", "far")]
+    survivor = await story(shelf, "open", state="open", closed_at=None)
+    merged = await story(shelf, "merged", state="merged", merged_into=survivor)
+    running = await story(shelf, "running")
+    async with shelf.database.transaction() as tx:
+        runs = dict((await tx.execute(text("select incident_id, id from runs"))).all())
+        await tx.execute(text("update runs set state = 'waiting' where id = :id"), {"id": runs[running]})
+    bundle = {"cursor": 0, "at": JULY - DAY, "bucket": "", "key": "", "sha256": "", "size": 0, "body": b"x"}
+    for incident, more in (
+        (old, {}),
+        (young, {"at": JULY}),
+        (far, {"bucket": "b", "key": "k", "body": None}),
+        (survivor, {}),
+        (merged, {}),
+        (running, {}),
+    ):
+        await shelf.records.insert(EvidenceRow, {"run_id": runs[incident]} | bundle | more)
+    for number, at in ((1, JULY - DAY), (2, JULY)):
+        made = {"request_id": number, "at": at, "playbook": "p", "version": "v", "result": {}}
+        await shelf.records.insert(BacktestRow, made)
+
+    await drop_evidence(shelf.database, JULY)
+
+    assert await proofs(shelf) == sorted(set(runs.values()) - {runs[old]})
+    async with shelf.database.transaction() as tx:
+        assert list((await tx.execute(select(BacktestRow.request_id))).scalars()) == [2]
