@@ -32,7 +32,7 @@ async def join(rooms: Rooms, transaction: Transaction, incident: Incident, decis
         alike = await gatherings.refusals(transaction, playbook, guard, now - _HOUR)
         if guard != "storm" and alike <= _OWN_VOICES:
             return
-        title = _title(playbook, refusal, 1)
+        title = _title(rooms, playbook, refusal, 1)
         gathering_id = await gatherings.begin(transaction, playbook, title=title, severity=incident.severity, at=now)
         opened = Event(at=now, kind=Kind.INCIDENT_OPENED, text=title, incident_id=gathering_id)
         await timeline.add(transaction, opened)
@@ -63,11 +63,13 @@ async def recount(rooms: Rooms, incident: Incident) -> datetime | None:
             await gatherings.rest(transaction, incident.id, now)
             return None
         playbook = gatherings.playbook_of(incident)
-        title = _title(playbook, members.refusal, members.open) if members.refusal else incident.title
+        title = _title(rooms, playbook, members.refusal, members.open) if members.refusal else incident.title
         await gatherings.say(transaction, incident.id, title=title, severity=members.severity)
     return now + _RECOUNT_EVERY
 
 
-def _title(playbook: str, refusal: Check, number: int) -> str:
-    held = "1 workflow is" if number == 1 else f"{number} workflows are"
+def _title(rooms: Rooms, playbook: str, refusal: Check, number: int) -> str:
+    aims = {str(one.name): one.target for one in rooms.playbooks}
+    what = "workflow" if aims.get(playbook) is None else "deployment"
+    held = f"1 {what} is" if number == 1 else f"{number} {what}s are"
     return f"{held} not acted on: {playbook} is held back by guard {refusal.guard} ({refusal.reason})"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import msgspec
 
@@ -15,6 +16,7 @@ from receiver.model.timeline import Event, Kind
 from receiver.model.workload import Deployment
 from receiver.pipeline.acting import means_of
 from receiver.pipeline.rooms import Rooms
+from receiver.remediate.aim import aimed_at
 from receiver.remediate.guards import GuardFacts
 from receiver.remediate.guards.fleet import RADIUS_WINDOW
 from receiver.remediate.language import Playbook
@@ -139,13 +141,14 @@ async def review(rooms: Rooms, incident_id: int) -> None:
 
 
 async def targets_of(transaction: Transaction, playbook: Playbook, now: datetime) -> int | None:
-    """Count the workflows that match a playbook at once, as its storm brake does; None where it has none."""
+    """Count what a playbook would act on at once, as its storm brake does; None where it has none."""
     brake = playbook.guards.storm_limit
     if brake is None:
         return None
     # All that matched at once are decided on `for` later, and at different times within that.
     since = now - brake.within - playbook.on.for_
-    return await measures.targets(transaction, playbook.name, playbook.on.matchers, since)
+    aiming = partial(aimed_at, playbook.target)
+    return await measures.targets(transaction, playbook.name, playbook.on.matchers, since, aimed_at=aiming)
 
 
 def as_it_stands(playbook: Playbook, standing: Standing | None) -> Playbook:

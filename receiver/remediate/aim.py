@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from receiver.model.incident import Subject
+
 _NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _PLACE: Final = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}")
 
@@ -20,6 +22,18 @@ class Aim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         """Refuse what can be no name whatever the labels say."""
         if not may_name(self.deployment):
             raise ValueError(f"{self.deployment!r} gives no name that Kubernetes allows")
+
+
+def aimed_at(aim: Aim | None, subject: Subject, labels: Mapping[str, str]) -> tuple[str, str, str] | None:
+    """Name what a playbook would act on because of an alert: cluster, namespace, name; None where the alert does not.
+
+    Args:
+        aim: What the playbook names; None where it acts on the workflow that the alert is about.
+        subject: What the alert is about.
+        labels: All its labels.
+    """
+    name = subject.workflow if aim is None else filled(aim.deployment, labels)
+    return (subject.cluster, subject.namespace, name) if name else None
 
 
 def may_name(pattern: str) -> bool:

@@ -11,6 +11,7 @@ from receiver.model.backtest import Past, PastAlert
 from receiver.model.remediation import RunId
 from receiver.model.standing import Pause, Standing
 from receiver.model.workflow import Workflow
+from receiver.remediate.aim import aimed_at
 from receiver.remediate.guards import GuardFacts
 from receiver.remediate.guards.fleet import RADIUS_WINDOW
 from receiver.remediate.language import Playbook
@@ -142,9 +143,9 @@ class Ledger:
         last = bisect_right(self._heard, at)
         matching: set[tuple[str, str, str]] = set()
         for one in self.past.alerts[first:last]:
-            subject = one.alert.subject
-            if subject.workflow and (one.over_at is None or one.over_at > at):
-                matching.add((subject.cluster, subject.namespace, subject.workflow))
+            named = aimed_at(self.playbook.target, one.alert.subject, one.alert.labels)
+            if named is not None and (one.over_at is None or one.over_at > at):
+                matching.add(named)
             if len(matching) >= _ENOUGH:
                 break
         return len(matching)

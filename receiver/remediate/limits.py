@@ -39,10 +39,10 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Storm(_Part, frozen=True, kw_only=True):
-    """When so many workflows match at once that their cause is a common one, and none of them is acted on."""
+    """When so many targets match at once that their cause is a common one, and none of them is acted on."""
 
     targets: Annotated[int, msgspec.Meta(ge=1)] = 20
-    """Most workflows that may match at once."""
+    """Most workflows, or deployments, that may match at once."""
     within: Duration = msgspec.field(default_factory=lambda: Duration(minutes=5))
     """What counts as at once."""
 

@@ -4,19 +4,23 @@ Dry runs never count: they hold no slot and leave no journal. A run holds a slot
 acted yet or not, so that what was decided at the same moment is seen, and what waits for a person is not forgotten.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy import ColumnElement, SelectBase, Text, and_, cast, exists, func, or_, select, union
 
 from receiver.model.alert import AlertStatus
+from receiver.model.incident import Subject
 from receiver.model.matcher import Matcher, Operator, all_match
 from receiver.model.remediation import Outcome, RunId
 from receiver.store.database import Transaction
 from receiver.store.guard_tables import RecurrenceRow
 from receiver.store.looks import ACTIVE
 from receiver.store.tables import DecisionRow, EntryRow, OccurrenceRow, RunRow
+
+Aiming = Callable[[Subject, Mapping[str, str]], tuple[str, str, str] | None]
+"""Says what an alert about a subject, with some labels, would make a playbook act on."""
 
 _FAILED: Final = (Outcome.FAILED.value, Outcome.TIMED_OUT.value)
 _ENDED: Final = (*_FAILED, Outcome.SUCCEEDED.value)
@@ -77,10 +81,19 @@ async def touched(transaction: Transaction, namespace: str, *, beside: str, sinc
     return await _count(transaction, union(select(RunRow.lineage).where(about, _HOLDS), acted))
 
 
-async def targets(transaction: Transaction, playbook: str, matchers: Sequence[Matcher], since: datetime) -> int:
-    """Count the workflows about which an alert fires that matches, and that began to after a time.
+async def targets(
+    transaction: Transaction, playbook: str, matchers: Sequence[Matcher], since: datetime, *, aimed_at: Aiming
+) -> int:
+    """Count what a playbook would act on because an alert fires that matches, and that began to after a time.
 
     An alert that fires anew under its old start counts while the playbook has not decided about that firing.
+
+    Args:
+        transaction: It holds the playbook's scope.
+        playbook: Its name.
+        matchers: What it answers to.
+        since: After which the alerts began to fire.
+        aimed_at: Names what it would act on because of an alert; None for nothing.
     """
     number = func.to_char(OccurrenceRow.starts_at, "YYYYMM") + "-" + cast(OccurrenceRow.id, Text)
     said = exists().where(
@@ -93,12 +106,16 @@ async def targets(transaction: Transaction, playbook: str, matchers: Sequence[Ma
     found = await transaction.execute(
         select(OccurrenceRow.cluster, OccurrenceRow.namespace, OccurrenceRow.workflow, OccurrenceRow.labels).where(
             OccurrenceRow.status == AlertStatus.FIRING.value,
-            OccurrenceRow.workflow != "",
             OccurrenceRow.labels.contains(equal),
             or_(OccurrenceRow.first_seen_at > since, anew),
         )
     )
-    return len({(row.cluster, row.namespace, row.workflow) for row in found if all_match(matchers, row.labels)})
+    matching = (row for row in found if all_match(matchers, row.labels))
+    named = {
+        aimed_at(Subject(cluster=row.cluster, namespace=row.namespace, workflow=row.workflow), row.labels)
+        for row in matching
+    }
+    return len(named - {None})
 
 
 async def failures(transaction: Transaction, playbook: str, *, since: datetime | None, most: int) -> int:

@@ -13,15 +13,16 @@ RADIUS_WINDOW: Final = timedelta(hours=1)
 
 
 def storm(asked: Question) -> Check:
-    """Refuse while so many workflows match at once that their cause is a common one: ending them all heals none."""
+    """Refuse while so many targets match at once that their cause is a common one: acting on them all heals none."""
     brake, targets = asked.playbook.guards.storm_limit, asked.facts.targets
     if brake is None:
         return unlimited("storm")
     within = format_duration(brake.within)
-    limit = f"at most {brake.targets} workflows that match within {within}"
+    what = "workflows" if asked.playbook.target is None else "deployments"
+    limit = f"at most {brake.targets} {what} that match within {within}"
     if targets is None:
         return unknown("storm", limit)
-    refusal = f"{targets} workflows match within {within}, so their cause is a common one"
+    refusal = f"{targets} {what} match within {within}, so their cause is a common one"
     return verdict(
         "storm",
         refusal=refusal if targets > brake.targets else "",

@@ -24,7 +24,7 @@ class GuardFacts:
 
     Attributes:
         now: The present time.
-        targets: How many different workflows match the playbook at once, as its storm brake counts.
+        targets: How many different workflows, or deployments, match the playbook at once, as its storm brake counts.
         pauses: The pauses that hold now.
         missing: Why what the playbook needs is not configured; empty when everything is there.
         standing: What the playbook's own results made of it.

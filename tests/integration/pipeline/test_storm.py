@@ -8,6 +8,7 @@ import pytest
 
 from receiver.model.document import Document
 from receiver.remediate.language import Playbook, load
+from receiver.remediate.loader import load_all
 from receiver.sandbox.alertmanager import Firing
 from receiver.sandbox.scenario import stuck_workflow
 from receiver.store.history import decisions
@@ -107,6 +108,30 @@ async def test_without_the_brake_the_budget_bounds_a_storm_and_one_incident_tell
     assert len(own) == 4, "three that were refused first, and one for all that followed"
     assert len(house.pagerduty.alerts) == 4
     assert await house.rows("select count(*) from incidents where part_of is not null") == [(FLEET - 8,)]
+
+
+async def test_a_storm_of_agents_is_counted_by_their_deployments(house: House) -> None:
+    [agents] = [one for one in load_all(None) if one.name == "restart-unhealthy-agent"]
+    text = agents.text.replace("mode: dry_run", "mode: live").replace("  cooldown: 1h", "  storm: {targets: 2}")
+    house.rooms = replace(house.rooms, playbooks=(load(Document(text, file="test.yaml")),))
+    labels = {"alertname": "AgentHealthCheckFailing", "severity": "warning", "namespace": NAMESPACE}
+    at = house.clock() - timedelta(minutes=2)
+
+    await house.deliver(
+        *(
+            Firing(labels=labels | {"agent_type": agent, "check": check}, annotations={}, starts_at=at)
+            for agent in ("rex", "bob", "eve")
+            for check in ("disk", "network")
+        )
+    )
+    await house.work()
+
+    assert ("storm", 6) in await refused(house)
+    assert await house.rows(
+        "select distinct reason like '%3 deployments match within 5m%' from decisions where outcome = 'blocked'"
+    ) == [(True,)]
+    [(title,)] = await house.rows("select title from incidents where key like 'held back: %'")
+    assert "deployment" in title
 
 
 async def test_a_storm_that_comes_up_after_the_decision_stops_the_run_before_its_first_effect(house: House) -> None:
