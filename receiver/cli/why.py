@@ -1,5 +1,6 @@
-"""`receiver why`: every decision about an alert or an incident, with what each guard measured and what it allows."""
+"""`receiver why`: every decision about an alert, an incident or a wish, with what each guard measured and allows."""
 
+from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import quote
 
@@ -8,6 +9,8 @@ import typer
 from receiver.cli.reading import Config, Output, Server, TokenFile, Where, absent, learn
 from receiver.cli.tables import Form, cell, dump, say, table
 from receiver.clients.receiver import ReceiverClient
+from receiver.model.manual import request_of
+from receiver.store import requests
 from receiver.store.database import Transaction
 from receiver.store.history import alerts, decisions, incidents
 from receiver.store.history.decisions import DecisionFilter
@@ -15,21 +18,30 @@ from receiver.store.history.page import MOST
 from receiver.web.api.alerts import AlertShape
 from receiver.web.api.decisions import DecisionShape, decision_shape
 from receiver.web.api.incidents import IncidentShape
+from receiver.web.api.requests import RequestShape, request_shape
 from receiver.web.api.shapes import Items, loss_of
 
 app = typer.Typer(add_completion=False, name="why")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What is known about what was named: the decisions, oldest first, and the wish, where a wish was named."""
+
+    decisions: list[DecisionShape]
+    wish: RequestShape | None = None
+
+
 @app.command()
 def why(
-    about: Annotated[str, typer.Argument(metavar="ALERT|INCIDENT", help="202611-42, or 7.")],
+    about: Annotated[str, typer.Argument(metavar="ALERT|INCIDENT|REQUEST", help="202611-42, 7, or request-17.")],
     *,
     config: Config = None,
     server: Server = None,
     token_file: TokenFile = None,
     output: Output = Form.TABLE,
 ) -> None:
-    """Tell every decision about an alert or an incident, oldest first, above all each refusal."""
+    """Tell every decision about an alert, an incident or a person's wish, oldest first, above all each refusal."""
     number = int(about) if about.isascii() and about.isdigit() else None
     found = learn(
         Where(config, server, token_file),
@@ -37,41 +49,59 @@ def why(
         there=lambda service: _decisions_of(service, about, number),
     )
     if found is None:
-        raise absent(f"alert or incident {about!r}", "incidents list")
+        raise absent(f"alert, incident or request {about!r}", "incidents list")
     if output is Form.JSON:
-        dump({"items": found})
+        dump({"items": found.decisions} | ({"request": found.wish} if found.wish else {}))
         return
-    if not found:
+    if found.wish is not None:
+        _tell_wish(found.wish)
+    elif not found.decisions:
         say("no playbook has decided anything about it: none is for such an alert, or it was not looked at yet")
-    for one in found:
+    for one in found.decisions:
         _tell(one)
 
 
-async def _own_decisions(tx: Transaction, about: str, number: int | None) -> list[DecisionShape] | None:
+async def _own_decisions(tx: Transaction, about: str, number: int | None) -> _Known | None:
     """Read the decisions, oldest first; None where there is no such thing. Of very many, the newest."""
+    wish, asked = None, request_of(about)
     if number is not None:
         there = await incidents.get(tx, number) is not None
         wanted = DecisionFilter(incident_id=number)
     else:
-        there = await alerts.get(tx, about) is not None
+        wish = await requests.get(tx, asked) if asked is not None else None
+        there = wish is not None or (asked is None and await alerts.get(tx, about) is not None)
         wanted = DecisionFilter(alert_id=about)
     if not there:
         return None
-    return [decision_shape(one) for one in reversed((await decisions.page(tx, wanted, limit=MOST)).items)]
+    made = [decision_shape(one) for one in reversed((await decisions.page(tx, wanted, limit=MOST)).items)]
+    return _Known(decisions=made, wish=request_shape(wish) if wish else None)
 
 
-async def _decisions_of(service: ReceiverClient, about: str, number: int | None) -> list[DecisionShape] | None:
+async def _decisions_of(service: ReceiverClient, about: str, number: int | None) -> _Known | None:
     """Ask a service for the same."""
+    wish, asked = None, request_of(about)
     if number is not None:
         there = await service.get(f"/api/v1/incidents/{number}", IncidentShape) is not None
-        asked: dict[str, object] = {"incident": number}
+        wanted: dict[str, object] = {"incident": number}
     else:
-        there = await service.get(f"/api/v1/alerts/{quote(about, safe='')}", AlertShape) is not None
-        asked = {"alert": about}
+        if asked is not None:
+            wish = await service.get(f"/api/v1/requests/{asked}", RequestShape)
+            there = wish is not None
+        else:
+            there = await service.get(f"/api/v1/alerts/{quote(about, safe='')}", AlertShape) is not None
+        wanted = {"alert": about}
     if not there:
         return None
-    page = await service.read("/api/v1/decisions", Items[DecisionShape], **asked, limit=MOST)
-    return list(reversed(page.items))
+    page = await service.read("/api/v1/decisions", Items[DecisionShape], **wanted, limit=MOST)
+    return _Known(decisions=list(reversed(page.items)), wish=wish)
+
+
+def _tell_wish(wish: RequestShape) -> None:
+    answer = wish.answer if wish.answered_at is not None else "nobody has acted on it yet"
+    about = f", about remediation {wish.run_id}" if wish.run_id is not None else ""
+    say(f"{cell(wish.at)}  request {wish.id}: {wish.asked_by} asked for {wish.kind.value}{about}")
+    say(f"  answer  {answer}")
+    say()
 
 
 def _tell(decision: DecisionShape) -> None:

@@ -166,6 +166,27 @@ async def test_where_nothing_was_decided_that_is_said(receiver: Receiver, record
     assert (said.code, "no playbook has decided anything" in said.out) == (0, True)
 
 
+async def test_a_wish_by_hand_is_explained_by_the_name_that_stands_in_its_record(
+    receiver: Receiver, records: Any
+) -> None:
+    asked = {"kind": "run", "asked_by": "kim", "detail": {"playbook": "p", "namespace": "argo", "workflow": "etl"}}
+    decided = await records.request(**asked, answered_at=NOW, answer="blocked. Guard cooldown refused: too soon.")
+    open_one = await records.request(**asked)
+    await records.decision(alert_id=f"request-{decided}", outcome="blocked", reason="Guard cooldown refused: too soon.")
+
+    why = await receiver("why", f"request-{decided}")
+    listed = await receiver("why", f"request-{decided}", "-o", "json")
+    waiting = await receiver("why", f"request-{open_one}")
+    absent = await receiver("why", "request-999")
+
+    assert (why.code, waiting.code, absent.code) == (0, 0, 1)
+    assert f"request {decided}: kim asked for run" in why.out
+    assert "because Guard cooldown refused: too soon." in why.out
+    assert (listed.json["request"]["asked_by"], len(listed.json["items"])) == ("kim", 1)
+    assert "nobody has acted on it yet" in waiting.out
+    assert "there is no alert, incident or request 'request-999'" in absent.err
+
+
 async def test_remediations_messages_and_playbooks_are_listed_and_shown(receiver: Receiver, records: Any) -> None:
     run = await records.run()
     await records.entry(run_id=run, error="it would not end")

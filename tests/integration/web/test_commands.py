@@ -61,6 +61,7 @@ async def test_every_reading_command_says_the_same_about_a_service_as_about_its_
     await records.entry(run_id=run, error="it would not end")
     message = await records.message(state="dead", error="channel_not_found")
     letter = await records.dead_letter(body=b"{")
+    wish = await records.request(kind="run", answered_at=NOW, answer="blocked. It is too soon.")
     await records.playbook()
     monkeypatch.setenv("RECEIVER_TOKEN", "viewer-token")
     ranged = "--since 2026-11-01T00:00:00Z --until 2026-12-01T00:00:00Z"
@@ -74,6 +75,7 @@ async def test_every_reading_command_says_the_same_about_a_service_as_about_its_
         f"remediations show {run}",
         f"why {alert}",
         f"why {incident}",
+        f"why request-{wish}",
         "outbox list --state dead",
         f"outbox show {message}",
         "deadletter list --open",
