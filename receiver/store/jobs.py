@@ -13,11 +13,15 @@ from typing import Any, Final
 
 import procrastinate
 import psycopg
-from procrastinate import exceptions
+import structlog
+from procrastinate import exceptions, jobs, manager
+from psycopg import errors
 from sqlalchemy import BigInteger, ColumnElement, SQLColumnExpression, cast, column, literal_column, select, table, text
 
 from receiver.model.errors import StoreUnavailable
 from receiver.store.database import Database, Transaction, end
+
+log = structlog.get_logger()
 
 _QUEUE: Final = "receiver"
 _HEARTBEAT: Final = timedelta(seconds=5)
@@ -33,6 +37,10 @@ _GRACE: Final = timedelta(seconds=10)
 """How long jobs under way are given to end."""
 _GOODBYE: Final = timedelta(seconds=1)
 """What the worker has to write after that; with a Postgres that hangs it never ends, and Kubernetes waits 30 s."""
+
+
+_GONE: Final = "Job was not found"
+"""How Postgres begins to say, by a function of procrastinate, that a job which is over had been over already."""
 
 
 class Job(Enum):
@@ -58,7 +66,9 @@ class Queue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._app = procrastinate.App(connector=procrastinate.PsycopgConnector())
+        connector = procrastinate.PsycopgConnector()
+        self._app = procrastinate.App(connector=connector)
+        self._app.job_manager = _Jobs(connector)
 
     async def open(self) -> None:
         """Join the database's pool."""
@@ -137,6 +147,26 @@ class Queue:
         except exceptions.ConnectorException as error:
             raise StoreUnavailable(f"the queue lost Postgres: {_reason(error)}") from error
         return len(found)
+
+
+class _Jobs(manager.JobManager):
+    """Procrastinate's own, which bears that a job was ended by another worker while this one was halted."""
+
+    async def finish_job(self, job: jobs.Job, status: jobs.Status, delete_job: bool) -> None:  # noqa: FBT001 - its own form
+        """Set a job to its final state; where it has none any more, say so in one line."""
+        try:
+            await super().finish_job(job, status, delete_job)
+        except exceptions.ConnectorException as error:
+            cause = error.__cause__
+            if not isinstance(cause, errors.RaiseException) or not str(cause).startswith(_GONE):
+                raise
+            log.warning(
+                "worker",
+                action="job_done_elsewhere",
+                job=job.task_name,
+                arguments=job.task_kwargs,
+                hint=f"this process stood still for over {_STALLED.total_seconds():.0f} s, and another did the job",
+            )
 
 
 def waits(job: Job, argument: str, number: SQLColumnExpression[int]) -> ColumnElement[bool]:
