@@ -1,10 +1,12 @@
 """`receiver archive`: finished workflows kept whole on S3, found again and proven."""
 
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from receiver.cli.advance import bar
@@ -32,6 +34,7 @@ from receiver.cli.reading import (
 from receiver.cli.tables import Form, clean, dump, say, table
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.archive import Archived, unpacked
+from receiver.model.attachment import Attachment, Part
 from receiver.model.errors import SettingsError
 from receiver.pipeline.indexing import Seen, reindex
 from receiver.pipeline.rooms import utc_now
@@ -55,15 +58,26 @@ app.command("verify")(verify)
 
 
 @app.command("create")
-def create(workflow: Named, *, config: Config = None, output: Output = Form.TABLE) -> None:
+def create(
+    workflow: Named,
+    *,
+    config: Config = None,
+    output: Output = Form.TABLE,
+    beside: Annotated[
+        str, typer.Option("--with", metavar="logs,events", help="Also the logs of its pods, or warnings about it.")
+    ] = "",
+) -> None:
     """Archive a finished workflow, read it back, and write it into the index. It stays in the cluster."""
     namespace, name = named(workflow, "NS/NAME")
-    kept = run(_create(settings_of(config), namespace, name))
+    kept, attached = run(_create(settings_of(config), namespace, name, _parts(beside)))
     if output is Form.JSON:
-        dump(archive_shape(kept))
+        found = [{"part": one.part, "key": one.key, "size": one.size, "sha256": one.sha256} for one in attached]
+        dump(msgspec.to_builtins(archive_shape(kept)) | ({"attachments": found} if beside else {}))
         return
     masked = "; parts of it were masked, so it cannot be restored" if kept.masked else ""
     say(f"workflow {workflow} is archive {kept.id}, {kept.place}: {kept.size} bytes, read back and compared{masked}")
+    for one in attached:
+        say(f"its {one.part.value} are beside it, {one.place}: {one.size} bytes, read back and compared")
 
 
 @app.command("list")
@@ -145,9 +159,12 @@ def get(
     file: Annotated[
         Path | None, typer.Option("--file", "-f", metavar="FILE", help="Where it is written; else to stdout.")
     ] = None,
+    part: Annotated[
+        Part | None, typer.Option("--part", help="What was kept beside the workflow, instead of the workflow.")
+    ] = None,
 ) -> None:
-    """Bring an archived workflow back as JSON, checked against the index."""
-    content = run(_get(settings_of(config), archive, moment_of(at)))
+    """Bring an archived workflow back as JSON, checked against the index; or what was kept beside it."""
+    content = run(_get(settings_of(config), archive, moment_of(at), part))
     if file is None:
         sys.stdout.buffer.write(content + b"\n")
         return
@@ -157,18 +174,31 @@ def get(
         raise SettingsError(f"--file {file} cannot be written: {error.strerror}") from error
 
 
-async def _create(settings: Settings, namespace: str, name: str) -> Archived:
+def _parts(text: str) -> list[Part]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in set(Part):
+            raise typer.BadParameter(f"{name!r} is neither logs nor events", param_hint="--with")
+    return [Part(name) for name in names]
+
+
+async def _create(
+    settings: Settings, namespace: str, name: str, parts: Sequence[Part]
+) -> tuple[Archived, list[Attachment]]:
     async with desk_of(settings) as desk:
         if desk.cluster is None:
             raise SettingsError("there is no cluster to read from: set kubernetes.kubeconfig and kubernetes.context")
         workflow = await desk.cluster.get_workflow(namespace, name)
-        return await desk.archivist.keep(workflow, by=person(), masked=True)
+        kept = await desk.archivist.keep(workflow, by=person(), masked=True)
+        return kept, await desk.attacher.attach(kept, workflow, parts, by=person())
 
 
-async def _get(settings: Settings, which: str, at: datetime | None) -> bytes:
+async def _get(settings: Settings, which: str, at: datetime | None, part: Part | None) -> bytes:
     async with desk_of(settings) as desk:
         async with desk.database.transaction() as tx:
             found = await find(tx, which, at)
+        if part is not None:
+            return await desk.attacher.read(found, part)
         return unpacked(await desk.archivist.read(found))
 
 

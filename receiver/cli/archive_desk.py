@@ -11,12 +11,13 @@ import typer
 
 from receiver.cli.reading import opened
 from receiver.cli.s3 import make_bucket, make_s3
-from receiver.cli.wiring import connect_argo, connect_cluster, make_archivist
+from receiver.cli.wiring import connect_argo, connect_cluster, make_archivist, make_attacher
 from receiver.clients.archive import ArchiveBucket
 from receiver.clients.kubernetes import Cluster
 from receiver.model.archive import Archived
 from receiver.model.errors import ArchiveAbsent, SettingsError
 from receiver.pipeline.archiving import Archivist
+from receiver.pipeline.attaching import Attacher
 from receiver.settings import Settings
 from receiver.store import archives
 from receiver.store.database import Database, Transaction
@@ -37,6 +38,7 @@ class Desk:
 
     database: Database
     archivist: Archivist
+    attacher: Attacher
     bucket: ArchiveBucket
     cluster: Cluster | None
 
@@ -64,7 +66,8 @@ async def desk_of(settings: Settings) -> AsyncIterator[Desk]:
             stack.push_async_callback(argo.close)
         database = await stack.enter_async_context(opened(settings))
         archivist = make_archivist(settings, database, bucket, cluster, argo)
-        yield Desk(database=database, archivist=archivist, bucket=bucket, cluster=cluster)
+        attacher = make_attacher(settings, bucket, cluster)
+        yield Desk(database=database, archivist=archivist, attacher=attacher, bucket=bucket, cluster=cluster)
 
 
 async def find(tx: Transaction, which: str, at: datetime | None) -> Archived:

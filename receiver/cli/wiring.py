@@ -17,6 +17,7 @@ from receiver.enrich.mask import Mask
 from receiver.model.errors import SettingsError
 from receiver.model.redaction import Redaction
 from receiver.pipeline.archiving import Archivist, Bucket
+from receiver.pipeline.attaching import Attacher
 from receiver.pipeline.reloading import Playbooks
 from receiver.pipeline.rooms import Rooms, say_on_console, utc_now
 from receiver.remediate.loader import load_all
@@ -178,6 +179,15 @@ def make_archivist(
         redaction=Redaction(settings.archive.mask),
         now=utc_now,
     )
+
+
+def make_attacher(settings: Settings, bucket: Bucket, cluster: Cluster | None) -> Attacher:
+    """Give whoever keeps logs and events beside archives; without a cluster it only finds and reads them.
+
+    Raises:
+        SettingsError: A pattern of `mask` or `archive.mask` is refused.
+    """
+    return Attacher(bucket, cluster, mask=Mask(settings.mask), redaction=Redaction(settings.archive.mask), now=utc_now)
 
 
 def make_errands(settings: Settings) -> Errands | None:

@@ -5,7 +5,7 @@ into a log.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -16,6 +16,12 @@ HIDDEN: Final = "***"
 
 MOST_CHARACTERS: Final = 64 * 1024
 """Of one text; the rest is cut off unread."""
+
+_PIECE: Final = 32 * 1024
+"""Characters of a piece of a long text."""
+_READ_AHEAD: Final = 4_096
+"""More characters than any secret has that a pattern of ours recognises, private keys aside."""
+_CUT: Final = " … (this line was cut)"
 
 _TELLING: Final = (
     r"(?:passw(?:or)?d|passphrase|pwd|secret|token(?!s)|api[_-]?key|access[_-]?key|private[_-]?key|routing[_-]?key"
@@ -80,6 +86,13 @@ class Mask:
             shown = pattern.sub(replacement, shown)
         return shown
 
+    def long(self, text: str) -> str:
+        """Return a text of any length in the same way, in pieces of whole lines; a line that is longer is cut.
+
+        A private key that reaches over the border of two pieces is recognised in both.
+        """
+        return "\n".join(self._piece(piece) for piece in _pieces(text.split("\n")))
+
     def lines(self, lines: Sequence[str]) -> list[str]:
         """Return the lines of one text, masked together, since a private key is longer than a line."""
         return self.text("\n".join(lines)).split("\n") if lines else []
@@ -87,6 +100,12 @@ class Mask:
     def finding(self, finding: Finding) -> Finding:
         """Return a finding in which every text is masked."""
         return replace(finding, summary=self.text(finding.summary), detail=self._values(finding.detail))
+
+    def _piece(self, piece: str) -> str:
+        if len(piece) <= MOST_CHARACTERS:
+            return self.text(piece)
+        # What ends where it was cut may be half of a secret, which nothing recognises.
+        return f"{self.text(piece)[:-_READ_AHEAD]}{_CUT}"
 
     def _values(self, part: Any) -> Any:
         if isinstance(part, str):
@@ -105,6 +124,20 @@ class Mask:
 
 
 _NAMED: Final = re.compile(rf"[\w./-]{{0,100}}{_TELLING}[\w.-]{{0,100}}", re.IGNORECASE)
+
+
+def _pieces(lines: Iterable[str]) -> Iterator[str]:
+    """Join lines to texts that may be looked at as a whole; a name is not parted from the value in the next line."""
+    piece: list[str] = []
+    size = 0
+    for line in lines:
+        most = MOST_CHARACTERS if piece and piece[-1].rstrip("\"'\r ").endswith((":", "=")) else _PIECE
+        if piece and size + len(line) >= most:
+            yield "\n".join(piece)
+            piece, size = [], 0
+        piece.append(line)
+        size += len(line) + 1
+    yield "\n".join(piece)
 
 
 def _configured(pattern: str) -> re.Pattern[str]:

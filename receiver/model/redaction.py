@@ -69,6 +69,10 @@ class Redaction:
         annotations = {**(metadata.get("annotations") or {}), MARK: str(counted[0])}
         return masked | {"metadata": metadata | {"annotations": annotations}}
 
+    def text(self, text: str) -> str:
+        """Return a text without what no archive may hold."""
+        return self._text(text, [0])
+
     def _part(self, part: Any, kept: frozenset[str], counted: list[int]) -> Any:
         if isinstance(part, str):
             return self._text(part, counted)

@@ -140,6 +140,19 @@ class WarningEvent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LogEnd:
+    """The end of a container's log.
+
+    Args:
+        body: As the container wrote it.
+        left_out: Bytes before it.
+    """
+
+    body: bytes
+    left_out: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Right:
     """Whether we may do one thing in one namespace, as the cluster itself answers.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
 
+from receiver.model import attachment
 from receiver.model.archive import NotAnArchive, of_object
 from receiver.model.errors import S3Damaged, S3Frozen, S3Missing
 from receiver.pipeline.archiving import Bucket as ArchiveBucket
@@ -44,7 +45,7 @@ class Seen:
     """What a look into the bucket found.
 
     Attributes:
-        objects: How many there are below the prefix.
+        objects: How many there are below the prefix, without the logs and events beside them.
         known: How many of them the index had.
         added: How many it has now that it had not.
         unread: How many of those lie in an archive class, and were believed.
@@ -81,8 +82,9 @@ async def reindex(
         StoreError: The index cannot be written.
     """
     after = ""
-    while keys := await bucket.below(f"{prefix}/", after=after):
-        after = keys[-1]
+    while page := await bucket.below(f"{prefix}/", after=after):
+        after = page[-1]
+        keys = [key for key in page if not attachment.is_key(key, prefix)]
         ours = {key for key in keys if _KEY.fullmatch(key.removeprefix(f"{prefix}/"))}
         others = tuple(Fault(key=key, reason="its key is none of an archive") for key in keys if key not in ours)
         async with database.transaction() as transaction:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from receiver.clients.kubernetes import Cluster
+from receiver.model import attachment
 from receiver.model.archive import Archived
 from receiver.model.cleanup import Belonging, CleanupRun, Fate, Kind, Move
 from receiver.model.duration import format_duration
@@ -137,13 +138,14 @@ class Weekly:
         objects, known, strangers = 0, 0, list[str]()
         page = await self.bucket.below(f"{self.prefix}/")
         while page:
-            objects += len(page)
+            keys = [key for key in page if not attachment.is_key(key, self.prefix)]
+            objects += len(keys)
             # The key of an archive has a namespace, a name and a file below the prefix.
-            shaped = [key for key in page if key.removeprefix(f"{self.prefix}/").count("/") == 2]  # noqa: PLR2004
+            shaped = [key for key in keys if key.removeprefix(f"{self.prefix}/").count("/") == 2]  # noqa: PLR2004
             async with self.database.transaction() as tx:
                 indexed = await archives.known(tx, self.bucket.bucket, shaped)
             known += len(indexed)
-            strangers += [key for key in page if key not in indexed][: _NAMED - len(strangers)]
+            strangers += [key for key in keys if key not in indexed][: _NAMED - len(strangers)]
             page = await self.bucket.below(f"{self.prefix}/", after=page[-1])
         async with self.database.transaction() as tx:
             held = await archives.held(tx, self.bucket.bucket)

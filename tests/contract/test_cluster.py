@@ -107,6 +107,10 @@ async def test_the_log_of_a_container_that_does_not_exist_is_unreadable(peer: Pe
 
     with pytest.raises(LogUnreadable, match="sidecar"):
         await peer.admin.log_tail(peer.namespace, "etl-1", container="sidecar")
+    with pytest.raises(LogUnreadable, match="sidecar"):
+        await peer.admin.log_end(peer.namespace, "etl-1", container="sidecar", most=9)
+    with pytest.raises(NotFound):
+        await peer.admin.log_end(peer.namespace, "etl-2", container="main", most=9)
 
 
 async def test_terminating_asks_argo_and_leaves_a_mark(peer: Peer) -> None:

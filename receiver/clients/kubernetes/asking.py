@@ -17,6 +17,7 @@ WORKFLOWS: Final = {"group": "argoproj.io", "version": "v1alpha1", "plural": "wo
 MERGE_PATCH: Final = "application/merge-patch+json"
 
 _PAGE: Final = 500
+_PIECE: Final = 64 * 1024
 _QUESTIONS_AT_ONCE: Final = 16
 
 
@@ -88,5 +89,18 @@ class Asking:
                 # The package's own models refuse whole answers for one unexpected field: read the bytes instead.
                 answer = call(**arguments, _preload_content=False, _request_timeout=self._seconds)
                 return bytes(answer.data)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+
+    async def _end(self, action: str, call: Callable[..., Any], most: int, **arguments: Any) -> tuple[bytes, int]:
+        """Return the last *most* bytes of an answer, and how many it had, without ever holding more of it."""
+
+        def ask() -> tuple[bytes, int]:
+            with translated(action):
+                answer = call(**arguments, _preload_content=False, _request_timeout=self._seconds)
+                end, size = b"", 0
+                for piece in answer.stream(_PIECE):
+                    end, size = (end + piece)[-most:], size + len(piece)
+                return end, size
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, ask)

@@ -12,7 +12,7 @@ from receiver.clients.kubernetes.asking import WORKFLOWS, Asking, T
 from receiver.clients.kubernetes.marks import RESUBMITTED_FROM
 from receiver.clients.kubernetes.names import check_name, check_namespace
 from receiver.model.errors import ClusterError, LogUnreadable, RequestRefused
-from receiver.model.workflow import Pod, Right, WarningEvent, Workflow
+from receiver.model.workflow import LogEnd, Pod, Right, WarningEvent, Workflow
 from receiver.model.workload import Deployment, Job
 
 _BELONGS_TO: Final = "workflows.argoproj.io/workflow"
@@ -22,6 +22,8 @@ _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8
 
 _MOST_EVENTS: Final = 50
 _MOST_LOG_BYTES: Final = 256 * 1024
+_MOST_LOG_READ: Final = 256 * 1024 * 1024
+"""A kubelet begins a new file at 10 MiB, unless it is told otherwise, and only the last file is given out."""
 
 
 class Looking(Asking):
@@ -190,6 +192,42 @@ class Looking(Asking):
         except RequestRefused as refused:
             raise LogUnreadable(str(refused)) from refused
         return tuple(text.decode(errors="replace").splitlines())
+
+    async def log_end(self, namespace: str, pod: str, *, container: str, most: int) -> LogEnd:
+        """Read the end of a container's log; it may hold secrets of whoever wrote it.
+
+        The API server can give the begin of a log in bytes, but not the end, so it is read through from its begin.
+
+        Args:
+            namespace: Where the pod is.
+            pod: Its name.
+            container: Which of its containers.
+            most: Bytes of the end that are wanted; it begins with a whole line.
+
+        Raises:
+            LogUnreadable: The container does not exist or has not started, or its log is larger than is read.
+            NotFound: There is no such pod.
+            ClusterError: It could not be read.
+        """
+        check_namespace(namespace)
+        check_name("pod", pod)
+        try:
+            end, size = await self._end(
+                f"read the log of {container} in pod {namespace}/{pod}",
+                self._pods.read_namespaced_pod_log,
+                most,
+                namespace=namespace,
+                name=pod,
+                container=container,
+                limit_bytes=_MOST_LOG_READ,
+            )
+        except RequestRefused as refused:
+            raise LogUnreadable(str(refused)) from refused
+        if size >= _MOST_LOG_READ:
+            raise LogUnreadable(f"The log of {container} in pod {namespace}/{pod} has {size} bytes or more.")
+        if size > len(end):
+            end = end.partition(b"\n")[2]
+        return LogEnd(body=end, left_out=size - len(end))
 
     async def get_deployment(self, namespace: str, name: str) -> Deployment:
         """Read a Deployment.

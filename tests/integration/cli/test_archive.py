@@ -218,6 +218,32 @@ async def test_the_index_is_made_anew_out_of_the_bucket_to_the_last_column(
     assert "1 were in the index, 0 were added" in again[1]
 
 
+async def test_logs_lie_beside_a_workflow_whose_own_object_is_the_same_without_them(
+    receiver: Receiver, database: Database
+) -> None:
+    _, plain, _ = await receiver("create", "argo/etl", "-o", "json")
+    made = await receiver("create", "argo/etl", "--with", "logs,events", "-o", "json")
+    told = await receiver("create", "argo/etl", "--with", "logs")
+    shown = await receiver("get", "argo/etl", "--part", "logs")
+    async with database.transaction() as tx:
+        await tx.execute(text("delete from archives"))
+    found = await receiver("list", "--from-bucket", "-o", "json")
+    wrong = await receiver("create", "argo/etl", "--with", "artifacts")
+
+    kept = json.loads(made[1])
+    logs, events = kept.pop("attachments")
+    assert kept | {"verified_at": ""} == json.loads(plain) | {"verified_at": ""}
+    assert (logs["part"], events["part"]) == ("logs", "events")
+    assert told[1].endswith(
+        f"its logs are beside it, s3://{kept['bucket']}/{logs['key']}: {logs['size']} bytes, read back and compared\n"
+    )
+    pods = json.loads(shown[1])["pods"]
+    assert [pod["containers"][0]["log"] for pod in pods] == ["prepare: started\n", "implement: started\n"]
+    assert "1 objects are in the bucket; 0 were in the index, 1 were added" in found[2]
+    assert "left alone" not in found[2]
+    assert wrong[0] == 2
+
+
 async def test_a_sample_is_drawn_and_a_restored_name_must_be_one(receiver: Receiver) -> None:
     await receiver("create", "argo/etl")
 

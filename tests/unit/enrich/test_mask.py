@@ -151,3 +151,23 @@ def test_any_text_is_masked_into_one_that_can_be_kept(text: str) -> None:
 
     assert "\0" not in shown
     assert shown.encode().decode() == shown
+
+
+@pytest.mark.parametrize("before", [0, 20_000, 32_700, 32_740, 32_767])
+def test_a_long_text_is_masked_wherever_its_pieces_end(before: int) -> None:
+    text = "\n".join(["x" * before, KEY, "password:", "hunter2", *["y"] * 40_000, "end"])
+
+    shown = MASK.long(text)
+
+    assert "MII" not in shown
+    assert "q83v" not in shown
+    assert "hunter2" not in shown
+    assert shown.startswith("x" * before)
+    assert shown.endswith("y\nend")
+
+
+def test_a_line_that_is_longer_than_any_piece_is_cut_and_says_so() -> None:
+    shown = MASK.long(f"a\n{'x' * MOST_CHARACTERS}x\nb")
+
+    assert shown.startswith("a\nxxx")
+    assert shown.endswith("x … (this line was cut)\nb")
