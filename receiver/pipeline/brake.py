@@ -25,18 +25,29 @@ _AGAIN: Final = timedelta(minutes=1)
 """How late a run may notice that somebody has resumed."""
 
 
-async def held_back(rooms: Rooms, transaction: Transaction, run: Run, alert: Occurrence) -> Wait | Finished | None:
+async def moment(rooms: Rooms, transaction: Transaction, run: Run) -> datetime:
+    """Read the clock for a run that is about to take an effect; before its first one, once nobody can pause any more.
+
+    What is paused later than that is paused after the effect was written down.
+    """
+    if not has_acted(run):
+        await pauses.hold(transaction)
+    return rooms.now()
+
+
+async def held_back(
+    rooms: Rooms, transaction: Transaction, run: Run, alert: Occurrence, now: datetime
+) -> Wait | Finished | None:
     """Say what becomes of a run that is about to take its first effect and must not; None when it may go on.
 
     It waits while everything is paused. It is over where a storm has come up since it was decided: deliveries come one
     after the other, and the first of many workflows look like the only ones. An attempt in vain is no effect.
 
-    Nobody can pause until the transaction ends, so that after a pause no first effect is written down.
+    *now* is the `moment`: nobody can pause from then until the transaction ends, so that after a pause no first effect
+    is written down.
     """
     if has_acted(run):
         return None
-    await pauses.hold(transaction)
-    now = rooms.now()
     found = await pauses.current(transaction, now)
     if found:
         ends = [pause.expires_at for pause in found if pause.expires_at is not None]

@@ -13,7 +13,7 @@ from receiver.model.request import Kind as Wish, Request
 from receiver.model.timeline import Event, Kind
 from receiver.model.workflow import Workflow
 from receiver.pipeline.acting import perform, see
-from receiver.pipeline.brake import held_back, refuse
+from receiver.pipeline.brake import held_back, moment, refuse
 from receiver.pipeline.evidence import secure
 from receiver.pipeline.rooms import Rooms
 from receiver.remediate.actions import Performed
@@ -120,9 +120,9 @@ def _verdicts(run: Run, wishes: tuple[Request, ...]) -> tuple[Verdict, ...]:
 
 async def _take(rooms: Rooms, run: Run, facts: Facts, step: Step) -> None:
     """Write an effect down and take it, unless something has come up that holds the run back."""
-    at = rooms.now()
     async with rooms.database.transaction() as transaction:
-        held = await held_back(rooms, transaction, run, facts.alert)
+        at = await moment(rooms, transaction, run)
+        held = await held_back(rooms, transaction, run, facts.alert, at)
         if held is None:
             attempt, action = step.attempt, step.action
             if not await runs.intend(transaction, run, attempt=attempt, action=action, at=at, intent=step.intent):
