@@ -37,6 +37,7 @@ from receiver.upkeep.calendar import keep_calendar
 from receiver.upkeep.deadletters import LetterBound
 from receiver.upkeep.retention import keep_retention
 from receiver.upkeep.rollup import keep_counted
+from receiver.web.api.slack import Buttons
 from receiver.web.app import make_app
 from receiver.web.bypass import with_short_way
 from receiver.web.feed import Feed
@@ -157,6 +158,7 @@ def _app(
         replay=Replay(rooms.database, entrance.reception.record, rooms.now),
         registry=entrance.registry,
         cold=cold,
+        buttons=Buttons(settings.slack.signing, settings.slack.users),
         checks={SPOOL: entrance.look, **_checks(rooms, labour, cold, reloading)},
     )
     return with_short_way(app, door)

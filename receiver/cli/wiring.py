@@ -116,6 +116,7 @@ async def open_rooms(
             errands=make_errands(settings),
             slack=slack,
             slack_channel=settings.slack.channel,
+            slack_buttons=settings.slack.signing.given,
             pagerduty=pagerduty,
             owners=settings.owners,
             pagers=pagers,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
@@ -68,6 +69,8 @@ _REMEDIES = {
     "token_revoked": "renew slack.bot_token",
 }
 """What a person can do about the errors that a person causes."""
+
+_RESPONSE_HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
 
 _TOO_MANY_REQUESTS = 429
 _SERVER_FAILED = 500
@@ -212,6 +215,27 @@ class SlackClient:
             channel=channel_id, ts=ts, text=text, blocks=[dict(block) for block in blocks], parse="none"
         )
         return self._posted("chat.update", await self._answer("chat.update", call, place=channel_id))
+
+    async def respond(self, response_url: str, text: str) -> None:
+        """Tell the person who pressed a button something that nobody else sees; Slack takes it for half an hour.
+
+        Raises:
+            SlackError: The address is not Slack's, so nothing was sent there; or Slack did not take it.
+        """
+        where, own = urlsplit(response_url), urlsplit(self._api_url)
+        slacks = where.scheme == "https" and where.netloc in _RESPONSE_HOSTS
+        if not slacks and (where.scheme, where.netloc) != (own.scheme, own.netloc):
+            raise SlackError("the response_url of a press is not at Slack: nothing was sent there")
+        session = self._open().session
+        if session is None:
+            raise SlackError("the connections to Slack are closed", retryable=True)
+        body = {"text": text, "response_type": "ephemeral", "replace_original": False}
+        try:
+            async with session.post(response_url, json=body, proxy=self._proxy, allow_redirects=False) as answer:
+                if answer.status >= _REFUSED:
+                    raise SlackError(f"Slack answered {answer.status} to what a press was to be told")
+        except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
+            raise SlackAnswerLost(f"what a press was to be told did not arrive ({type(exc).__name__})") from None
 
     async def find_message(
         self, channel_id: str, event_id: str, *, oldest: datetime, thread_ts: str | None = None

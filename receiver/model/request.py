@@ -26,6 +26,8 @@ class Kind(Enum):
     """Take an incident on: somebody has it, and nobody else is woken for it."""
     SILENCE = "silence"
     """Let nobody be told about what an incident is about, for a while."""
+    EXPLAIN = "explain"
+    """Tell whoever pressed a button in Slack what follows from it, and nobody else."""
     RESTORE = "restore"
     """Create a new workflow out of an archived one."""
 

@@ -32,6 +32,7 @@ class Configured:
         owners: Names of the owners that have a PagerDuty key of their own.
         named: Channels that routes and owners name, beside the default one.
         shadow: Whether nothing is sent; then what was recorded without being sent counts as said.
+        buttons: Whether a press of a button in Slack would be taken.
     """
 
     slack: bool
@@ -40,6 +41,7 @@ class Configured:
     owners: frozenset[str] = frozenset()
     named: frozenset[str] = frozenset()
     shadow: bool = False
+    buttons: bool = False
 
     def through(self, lane: Lane) -> Lane:
         """Say where messages to a lane of a choice really go: its own address, or the console in its stead."""
@@ -239,15 +241,16 @@ def _slack_drafts(
         voices = _voices(situation.story, Place.SLACK, places, choice.home)
     for voice in voices:
         if tone is Tone.LOUD:
-            yield from _tell(situation, voice, choice, public_url)
+            content = slack.card(situation, public_url=public_url, pressed=places.buttons)
+            yield from _tell(situation, voice, choice, content)
         elif not voice.said:
             cause = "healed" if situation.healed else "over before anybody was told"
             yield voice.draft(Act.POST, "post", slack.line(situation), cause, Priority.OVER)
 
 
-def _tell(situation: Situation, voice: _Voice, choice: Choice, public_url: str | None) -> Iterator[Draft]:
+def _tell(situation: Situation, voice: _Voice, choice: Choice, content: Mapping[str, Any]) -> Iterator[Draft]:
     """Say in full how an incident stands, and what has been added to its story."""
-    yield from _say(voice, slack.card(situation, public_url=public_url), choice, _urgency(situation, choice))
+    yield from _say(voice, content, choice, _urgency(situation, choice))
     known = {message.draft.key for message in voice.said}
     for line in thread.lines(situation):
         payload = slack.reply(line.text, broadcast=line.broadcast)

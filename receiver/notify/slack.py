@@ -19,6 +19,7 @@ from slack_sdk.models.blocks import (
 
 from receiver.model.finding import Finding, FindingState
 from receiver.notify import account
+from receiver.notify.buttons import buttons
 from receiver.notify.situation import Situation
 from receiver.notify.words import clean, clean_lines, code, cost, markup, plain, slack_link
 
@@ -35,14 +36,21 @@ ALL_LINKS: Final = 1_200
 """Characters of all links together; those that do not fit are left out, the last ones first."""
 
 
-def card(situation: Situation, *, public_url: str | None) -> dict[str, Any]:
-    """Make the incident's one message, as JSON values: `text` for notifications, `blocks` for the channel."""
+def card(situation: Situation, *, public_url: str | None, pressed: bool = False) -> dict[str, Any]:
+    """Make the incident's one message, as JSON values: `text` for notifications, `blocks` for the channel.
+
+    Args:
+        situation: The incident.
+        public_url: How people reach Receiver.
+        pressed: Whether somebody would take a press of a button.
+    """
     parts = (
         _section(_summary(situation)),
         _section(_alerts(situation)),
         _section(_workflow(situation)),
         _section(_tried(situation)),
         _section(_log(situation)),
+        buttons(situation) if pressed else None,
         _context(_background(situation)),
         _context(_links(situation, public_url)),
     )

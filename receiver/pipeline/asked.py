@@ -2,9 +2,12 @@
 
 from typing import Final
 
-from receiver.model.errors import ClusterError, S3Error
+import structlog
+
+from receiver.model.errors import ClusterError, S3Error, SlackError
 from receiver.model.request import Kind, Request
 from receiver.model.workflow import Workflow
+from receiver.notify.words import markup
 from receiver.pipeline.backtest import backtest
 from receiver.pipeline.manual import begin
 from receiver.pipeline.rooms import Rooms
@@ -12,6 +15,11 @@ from receiver.pipeline.silencing import silence
 from receiver.pipeline.taking import take_on
 from receiver.remediate.language import Playbook
 from receiver.store import archives, backtests, requests
+
+log = structlog.get_logger()
+
+SAID: Final = 2000
+"""Characters of what somebody is told about a press."""
 
 NOT_RESTORED: Final = "it was not restored"
 """How the answer to whoever wanted an archive back begins, where nothing came of it."""
@@ -23,11 +31,20 @@ async def act_on(rooms: Rooms, request_id: int) -> None:
         wish = await requests.get(transaction, request_id)
     if wish is None or wish.answered_at is not None:
         return
+    await _act(rooms, wish)
+    if wish.detail.get("response_url"):
+        await _tell(rooms, wish)
+
+
+async def _act(rooms: Rooms, wish: Request) -> None:
     if wish.kind in {Kind.ARCHIVE, Kind.RESTORE}:
         await _answer(rooms, wish, await (_archive if wish.kind is Kind.ARCHIVE else _restore)(rooms, wish))
         return
     if wish.kind in {Kind.ACKNOWLEDGE, Kind.SILENCE}:
         await (take_on if wish.kind is Kind.ACKNOWLEDGE else silence)(rooms, wish)
+        return
+    if wish.kind is Kind.EXPLAIN:
+        await _answer(rooms, wish, str(wish.detail.get("text", "")))
         return
     name = str(wish.detail.get("playbook", ""))
     playbook = next((one for one in rooms.playbooks if one.name == name), None)
@@ -41,6 +58,20 @@ async def act_on(rooms: Rooms, request_id: int) -> None:
             await _play(rooms, wish, playbook)
         case Kind.APPROVE | Kind.REJECT | Kind.CANCEL:
             await _answer(rooms, wish, "it is about no remediation, so nothing follows from it")
+
+
+async def _tell(rooms: Rooms, wish: Request) -> None:
+    """Tell whoever pressed a button what came of it. It is tried once: the answer is kept, and the card goes on."""
+    async with rooms.database.transaction() as transaction:
+        answered = await requests.get(transaction, wish.id)
+    text = answered.answer if answered else ""
+    if rooms.slack is None:
+        log.warning("press", action="presser_not_told", request_id=wish.id, answer=text, error="set slack.bot_token")
+        return
+    try:
+        await rooms.slack.respond(str(wish.detail["response_url"]), markup(text[:1].upper() + text[1:], SAID))
+    except SlackError as error:
+        log.warning("press", action="presser_not_told", request_id=wish.id, answer=text, error=str(error))
 
 
 async def _play(rooms: Rooms, wish: Request, playbook: Playbook) -> None:

@@ -209,4 +209,5 @@ def _places(rooms: Rooms) -> Configured:
         owners=frozenset(rooms.pagers),
         named=frozenset(one for one in (*channels, *rooms.pagers) if one is not None),
         shadow=rooms.shadow,
+        buttons=rooms.slack_buttons,
     )

@@ -45,6 +45,7 @@ class Rooms:
         argo: Argo Server; None where it is not configured.
         errands: HTTP requests of playbooks; None where no host is allowed.
         slack: None where it is not configured; then its messages go to the console.
+        slack_buttons: Whether a press of a button would be taken, so that messages have some.
         pagerduty: The same.
         owners: To whom what belongs.
         pagers: PagerDuty by the key of an owner, by the owner's name.
@@ -69,6 +70,7 @@ class Rooms:
     errands: Errands | None = None
     slack: SlackClient | None = None
     slack_channel: str = ""
+    slack_buttons: bool = False
     pagerduty: PagerDutyClient | None = None
     owners: Sequence[Owner] = ()
     pagers: Mapping[str, PagerDutyClient] = field(default_factory=dict)

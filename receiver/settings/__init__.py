@@ -26,10 +26,10 @@ from receiver.settings.acting import Argo, HttpAction
 from receiver.settings.around import AgentPlace, Prometheus, Pushgateway
 from receiver.settings.asking import Alertmanager, Watchdog
 from receiver.settings.part import Hidden, Part, Secret
-from receiver.settings.telling import Notifications, Owner, Route
+from receiver.settings.telling import Notifications, Owner, Route, SlackUser
 from receiver.settings.upkeep import Cleanup, Ops
 
-__all__ = ["Hidden", "Notifications", "Owner", "Route", "Secret"]
+__all__ = ["Hidden", "Notifications", "Owner", "Route", "Secret", "SlackUser"]
 
 ENVIRONMENT_PREFIX: Final = "RECEIVER_"
 
@@ -125,11 +125,21 @@ class Slack(Part, frozen=True):
     api_url: str = "https://slack.com/api/"
     channel: str = "#taskmaster-alerts"
     timeout: Duration = Duration(seconds=30)
+    signing_secret: Hidden | None = None
+    """By which presses of buttons are known to come from Slack; without it, messages have no buttons."""
+    signing_secret_file: str | None = None
+    users: tuple[SlackUser, ...] = ()
+    """Who may press them; anybody else is told that he may not."""
 
     @property
     def secret(self) -> Secret:
         """The bot token."""
         return Secret(self.bot_token, self.bot_token_file, name="slack.bot_token")
+
+    @property
+    def signing(self) -> Secret:
+        """The signing secret."""
+        return Secret(self.signing_secret, self.signing_secret_file, name="slack.signing_secret")
 
 
 class PagerDuty(Part, frozen=True):

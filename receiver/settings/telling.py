@@ -1,5 +1,6 @@
 """The settings of who is told what, when and how: routes, owners, and the mode of all notifications."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
@@ -45,6 +46,22 @@ class Route(Part, frozen=True):
         local = self.timezone.local(at)
         ends = sorted(end.astimezone(at.tzinfo) for span in self.mute for end in span.ends_after(local))
         return next((end for end in ends if not self.is_muted(end)), None)
+
+
+class SlackUser(Part, frozen=True):
+    """A person at Slack, and what he may do by buttons."""
+
+    id: str
+    """Slack's ID, such as `U012AB3CD`: whoever has it can neither change nor choose it, unlike a name."""
+    name: str
+    """By which the record and the messages call him."""
+    role: Literal["viewer", "operator", "admin"]
+    """`operator` and `admin` approve, reject, take on and silence; a `viewer` is told that he may not."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no ID: a name would match nobody."""
+        if not re.fullmatch("[UW][A-Z0-9]{2,20}", self.id):
+            raise ValueError(f"{self.id!r} is no ID of a Slack user; it begins with U or W, see the user's profile")
 
 
 class Owner(Part, frozen=True):

@@ -23,6 +23,7 @@ import receiver.store.evidence_tables
 import receiver.store.guard_tables
 import receiver.store.lane_tables
 import receiver.store.peer_tables
+import receiver.store.press_tables
 import receiver.store.rollup_tables  # noqa: F401 - each declares its tables beside those of receiver.store.tables
 from receiver.store.database import Transaction, translated
 from receiver.store.partitions import keep_ahead

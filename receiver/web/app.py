@@ -10,6 +10,7 @@ from litestar.handlers import ASGIRouteHandler, asgi
 from litestar.types import ControllerRouterHandler, Receive, Scope, Send
 from prometheus_client import CollectorRegistry
 
+from receiver.settings import Secret
 from receiver.store.database import Database
 from receiver.store.evidence import Bundles
 from receiver.store.history.tiers import Cold, TieredAlerts
@@ -25,10 +26,12 @@ from receiver.web.api import (
     playbooks,
     remediations,
     requests,
+    slack,
     stats,
     stream,
 )
 from receiver.web.api.asking import Wake
+from receiver.web.api.slack import Buttons
 from receiver.web.description import WEBHOOK_PATH, describe, schema
 from receiver.web.feed import Feed
 from receiver.web.health import Check, Health, healthz, readyz
@@ -58,6 +61,7 @@ def make_app(
     checks: Mapping[str, Check] | None = None,
     cold: Cold | None = None,
     bundles: Bundles | None = None,
+    buttons: Buttons | None = None,
     lifespan: Sequence[AbstractAsyncContextManager[None]] = (),
 ) -> Litestar:
     """Make the application; nothing is opened but what is handed in already.
@@ -73,6 +77,7 @@ def make_app(
         registry: Metrics of all rooms; one application a registry.
         cold: Reads alerts of months that lie on S3 alone; None where no bucket is configured.
         bundles: Reads evidence; without it, what lies in Postgres is read.
+        buttons: Whose presses in Slack count; without it, nobody's do.
         checks: What `/readyz` tells beside database and migrations, by name.
         lifespan: What lives as long as the application, entered in this order.
     """
@@ -82,6 +87,7 @@ def make_app(
         "database": database,
         "alerts_of_all_tiers": TieredAlerts(database, cold),
         "wake": wake,
+        "buttons": buttons or Buttons(Secret(None, None, name="slack.signing_secret"), ()),
         "bundles": bundles or Bundles(database, None),
         "feed": feed,
         "replay": replay,
@@ -116,6 +122,7 @@ def _api() -> Router:
         messages,
         deadletters,
         requests,
+        slack,
         stats,
         stream,
     )

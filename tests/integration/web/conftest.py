@@ -18,6 +18,7 @@ from receiver.store.database import Database, Transaction
 from receiver.store.history.tiers import Cold
 from receiver.store.intake import Intake
 from receiver.store.jobs import Queue
+from receiver.web.api.slack import Buttons
 from receiver.web.app import make_app
 from receiver.web.feed import Feed
 from receiver.web.health import Check
@@ -56,7 +57,11 @@ class Site:
 
 @asynccontextmanager
 async def running(
-    database: Database, *, checks: Mapping[str, Check] | None = None, cold: Cold | None = None
+    database: Database,
+    *,
+    checks: Mapping[str, Check] | None = None,
+    cold: Cold | None = None,
+    buttons: Buttons | None = None,
 ) -> AsyncIterator[Site]:
     """Serve on a free port of loopback for as long as it is needed."""
     woken: list[int | None] = []
@@ -79,6 +84,7 @@ async def running(
         registry=CollectorRegistry(),
         checks=checks,
         cold=cold,
+        buttons=buttons,
     )
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, ws="none", lifespan="on"))
     task = asyncio.create_task(server.serve())

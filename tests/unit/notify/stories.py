@@ -29,8 +29,8 @@ NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 HOLD = NOW + timedelta(minutes=10)
 SUBJECT = Subject(namespace="argo", workflow="etl-nightly", agent="rex")
 TARGET = Target(kind="workflow", namespace="argo", name="etl-nightly", uid="u1", lineage="u1")
-BOTH = Configured(slack=True, pagerduty=True, channel="#taskmaster-alerts")
-NEITHER = Configured(slack=False, pagerduty=False, channel="#taskmaster-alerts")
+BOTH = Configured(slack=True, pagerduty=True, channel="#taskmaster-alerts", buttons=True)
+NEITHER = replace(BOTH, slack=False, pagerduty=False)
 ROUTES = (
     Route(matchers=(Matcher.parse('severity="critical"'),), to=("pagerduty", "slack")),
     Route(matchers=(), to=("slack",)),

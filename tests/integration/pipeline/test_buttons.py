@@ -1,0 +1,72 @@
+"""A button in Slack, from the press to the card that says what came of it."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from receiver.clients.slack import SlackClient
+from receiver.model.errors import SlackError
+from receiver.pipeline.asked import act_on
+from receiver.sandbox.slack_room import SlackMessage
+from receiver.settings import Hidden, Secret, SlackUser
+from receiver.web.api.slack import Buttons
+from tests.integration.web.conftest import running
+
+from .conftest import House
+
+CHANNEL = "#taskmaster-alerts"
+USERS = (SlackUser(id="U0ANN", name="ann", role="operator"),)
+
+
+def card(house: House) -> SlackMessage:
+    [own] = [one for one in house.slack.messages(CHANNEL) if one.thread_ts is None]
+    return own
+
+
+async def answer(house: House) -> list[str]:
+    """Act on what was asked; gives what people were told about their presses since the begin."""
+    for (number,) in await house.rows("select id from requests where answered_at is null order by id"):
+        await act_on(house.rooms, number)
+    await house.work()
+    assert all(
+        (said["response_type"], said["replace_original"]) == ("ephemeral", False) for _, said in house.slack.responses
+    )
+    return [said["text"] for _, said in house.slack.responses]
+
+
+async def test_an_incident_is_taken_on_by_a_button_and_a_press_from_before_its_end_is_stale(house: House) -> None:
+    house.rooms = replace(house.rooms, slack_buttons=True)
+    secret = Secret(Hidden(house.slack.signing_secret), None, name="slack.signing_secret")
+    alert = await house.fire("no-such-workflow", alertname="QueueFull")
+    await house.work()
+    drawn = card(house)
+
+    async with running(house.rooms.database, buttons=Buttons(secret, USERS)) as site:
+        url = f"{site.client.base_url}/api/v1/slack/interactions"
+        pressed = await house.slack.press(url, drawn, "acknowledge", "U0ANN")
+        stranger = await house.slack.press(url, drawn, "silence", "U0BOB", value="1:4h")
+        told = await answer(house)
+        taken = card(house)
+        await house.resolve(alert)
+        await house.live(timedelta(minutes=7), timedelta(minutes=1))
+        late = await house.slack.press(url, drawn, "acknowledge", "U0ANN")
+        told_late = (await answer(house))[-1]
+
+    assert [one.status for one in (pressed, stranger, late)] == [200, 200, 200]
+    assert told == [
+        "Incident 1 is taken on by ann",
+        "You may not do this: U0BOB is not in slack.users. Ask whoever runs Receiver to add you.",
+    ]
+    assert "Taken on by ann." in str(taken.blocks)
+    assert "Take it over" in str(taken.blocks)
+    assert told_late == "This button is stale: incident 1 is over. What fires later is a new one."
+    assert "action_id" not in str(card(house).blocks)
+    assert [one.action for one in house.pagerduty.events] == ["trigger", "acknowledge", "resolve"]
+
+
+@pytest.mark.parametrize("url", ["https://hooks.slack.com.evil.example/x", "http://hooks.slack.com/x", "", "file:///x"])
+async def test_nobody_is_told_anything_at_an_address_that_is_not_slacks(url: str) -> None:
+    async with SlackClient(token="xoxb-1") as client:
+        with pytest.raises(SlackError, match="nothing was sent there"):
+            await client.respond(url, "text")
