@@ -125,6 +125,7 @@ async def open_rooms(
             vault=vault,
             evidence_prefix=settings.archive.evidence_prefix,
             archivist=make_archivist(settings, database, bucket, cluster, argo) if bucket and cluster else None,
+            attacher=make_attacher(settings, bucket, cluster) if bucket and cluster else None,
             argo_url=settings.argo.ui_url,
             public_url=settings.server.public_url,
             mask=Mask(settings.mask),

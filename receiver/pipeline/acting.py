@@ -1,15 +1,17 @@
 """Hand an action what it may work with: to look whether its effect is there already, and to take it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from receiver.clients.argo import ArgoServer
 from receiver.model.archive import Archived
+from receiver.model.attachment import Part
 from receiver.model.errors import ActionError, ClusterError, DocumentError, S3Error
 from receiver.model.remediation import Run
 from receiver.model.workflow import Workflow
 from receiver.pipeline.archiving import Archivist
+from receiver.pipeline.attaching import Attacher
 from receiver.pipeline.rooms import Rooms
 from receiver.remediate.actions import Means, Performed, Turn, effect
 from receiver.remediate.facts import Facts, verb_at
@@ -18,17 +20,30 @@ from receiver.remediate.language import parse_step
 
 @dataclass(frozen=True, slots=True)
 class _Keeper:
-    """Our own archive, with the errors that actions know."""
+    """Our own archive, and what lies beside it, with the errors that actions know."""
 
     archivist: Archivist
+    attacher: Attacher | None
 
-    async def keep(self, workflow: Workflow, *, by: str) -> Archived:
+    async def keep(self, workflow: Workflow, *, by: str, beside: Collection[Part] = ()) -> Archived:
         with _told():
-            return await self.archivist.keep(workflow, by=by, masked=True)
+            made = await self.archivist.keep(workflow, by=by, masked=True)
+            if beside:
+                await self._the_attacher().attach(made, workflow, beside, by=by)
+            return made
 
-    async def kept(self, workflow: Workflow) -> Archived | None:
+    async def kept(self, workflow: Workflow, *, beside: Collection[Part] = ()) -> Archived | None:
         with _told():
-            return await self.archivist.kept(workflow)
+            found = await self.archivist.kept(workflow)
+            if found is None or not beside:
+                return found
+            attached = [await self._the_attacher().attached(found, part) for part in beside]
+            return found if all(attached) else None
+
+    def _the_attacher(self) -> Attacher:
+        if self.attacher is None:
+            raise ActionError("nothing can be kept beside an archive: set archive.bucket and kubernetes.kubeconfig.")
+        return self.attacher
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +70,7 @@ def _told() -> Iterator[None]:
 
 def means_of(rooms: Rooms) -> Means:
     """Give what is configured here."""
-    keeper = _Keeper(rooms.archivist) if rooms.archivist is not None else None
+    keeper = _Keeper(rooms.archivist, rooms.attacher) if rooms.archivist is not None else None
     return Means(
         cluster=rooms.cluster,
         argo=rooms.argo,

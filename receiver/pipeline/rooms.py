@@ -16,6 +16,7 @@ from receiver.enrich.mask import Mask
 from receiver.model.message import Place
 from receiver.notify.pace import PACES
 from receiver.pipeline.archiving import Archivist
+from receiver.pipeline.attaching import Attacher
 from receiver.remediate.language import Playbook
 from receiver.settings import Kubernetes, Owner, Route
 from receiver.store.database import Database
@@ -54,6 +55,7 @@ class Rooms:
         vault: The bucket for evidence; None where none is configured, and evidence lies in Postgres.
         evidence_prefix: Begin of the keys of evidence.
         archivist: Keeps finished workflows on S3; None where no bucket is configured, or no cluster.
+        attacher: Keeps logs and events beside them; None in the same cases.
         paces: The least time between two messages to one address, by place.
         linger: How long an incident without firing alerts stays open.
         public_url: How people reach this service, for links; None where it is not said.
@@ -79,6 +81,7 @@ class Rooms:
     vault: Vault | None = None
     evidence_prefix: str = "evidence"
     archivist: Archivist | None = None
+    attacher: Attacher | None = None
     argo_url: str | None = None
     public_url: str | None = None
     mask: Mask = field(default_factory=Mask)

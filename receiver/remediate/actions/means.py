@@ -1,6 +1,6 @@
 """What an action may work with, and what it says when that is not configured."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
@@ -10,6 +10,7 @@ from receiver.clients.argo import ArgoServer
 from receiver.clients.errand import Errands
 from receiver.clients.kubernetes import Cluster
 from receiver.model.archive import Archived
+from receiver.model.attachment import Part
 from receiver.model.errors import ActionError
 from receiver.model.workflow import Workflow
 
@@ -50,20 +51,24 @@ class Archive(Protocol):
 class Keeper(Protocol):
     """Our own archive of finished workflows."""
 
-    async def keep(self, workflow: Workflow, *, by: str) -> Archived:
+    async def keep(self, workflow: Workflow, *, by: str, beside: Collection[Part] = ()) -> Archived:
         """Archive a workflow in exactly the state in which it was read; one that is archived already is found.
 
         Args:
             workflow: Which, in which state.
             by: Who asks, for the index.
+            beside: What else of it is kept beside it.
 
         Raises:
-            ClusterError: It has changed since, is not finished, or could not be read whole.
+            ClusterError: It has changed since, is not finished, or could not be read whole, or not what is beside it.
             ActionError: The bucket did not take it.
         """
 
-    async def kept(self, workflow: Workflow) -> Archived | None:
-        """Find the archive of exactly this state, having read it back; None where there is none that is whole.
+    async def kept(self, workflow: Workflow, *, beside: Collection[Part] = ()) -> Archived | None:
+        """Find the archive of exactly this state, and what is to lie beside it, having read them back.
+
+        Returns:
+            None where there is none that is whole, or something beside it is not there.
 
         Raises:
             ClusterError: The workflow could not be read whole.

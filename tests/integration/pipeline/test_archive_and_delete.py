@@ -1,5 +1,6 @@
 """A finished workflow is archived, and deleted only then: by a playbook, through deaths and other people's changes."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -7,12 +8,15 @@ from datetime import timedelta
 import pytest
 
 from receiver.clients.archive import Label
+from receiver.enrich.mask import Mask
 from receiver.model.archive import canonical, unpacked
 from receiver.model.document import Document
 from receiver.model.errors import S3Error, S3Exists, S3Missing, S3Unreachable
+from receiver.model.redaction import Redaction
 from receiver.model.request import Kind
 from receiver.pipeline.archiving import Archivist
 from receiver.pipeline.asked import act_on
+from receiver.pipeline.attaching import Attacher
 from receiver.remediate.language import load
 from receiver.sandbox.kubernetes import WORKFLOW as KIND, Json
 from receiver.sandbox.scenario import workflow
@@ -92,6 +96,23 @@ def change(house: House) -> None:
         return found | {"metadata": metadata | {"labels": metadata["labels"] | {"seen": "true"}}}
 
     house.cluster.registry.patch(KIND, NAMESPACE, WORKFLOW, labelled)
+
+
+async def test_its_logs_and_warnings_are_beside_it_before_it_is_deleted(house: House, bucket: Bucket) -> None:
+    playbook = PLAYBOOK.replace("workflow.archive: {}", "workflow.archive: {with: [logs, events]}")
+    attacher = Attacher(bucket, house.rooms.cluster, mask=Mask(), redaction=Redaction(), now=house.clock)
+    house.rooms = replace(house.rooms, playbooks=(load(Document(playbook, file="test.yaml")),), attacher=attacher)
+
+    await house.fire()
+    await house.live(timedelta(minutes=2))
+
+    [(key,)] = await house.rows("select key from archives")
+    beside = [key.replace(".json.gz", f".{part}.json.gz") for part in ("logs", "events")]
+    logs = json.loads(unpacked(bucket.objects[beside[0]]))
+    assert set(bucket.objects) == {key, *beside}
+    assert {pod["containers"][0]["log"] for pod in logs["pods"]} == {"prepare: started\n", "implement: started\n"}
+    assert not is_there(house)
+    assert await house.rows("select result->'beside' from journal where action = 'workflow.archive'") == [(beside,)]
 
 
 async def test_a_workflow_is_archived_whole_and_then_deleted(house: House, bucket: Bucket) -> None:
