@@ -31,6 +31,8 @@ from receiver.remediate.rights import READING, asked, effects_of, uses
 from receiver.settings import Settings, check_exposure
 from receiver.store.migrate import newest_revision, revision_of
 from receiver.store.spool import try_out
+from receiver.web.api.slack import Buttons
+from receiver.webhook.access import HELD, Role
 
 _DISK: Final = timedelta(seconds=10)
 """Longest time that the disk of the spool is waited for: a delivery would not be waited for longer."""
@@ -269,7 +271,15 @@ async def _slack(settings: Settings) -> Finding:
         identity = await slack.auth_test()
     finally:
         await slack.close()
-    return Finding(mark="ok", thing="slack", text=f"workspace {identity.team}, posts to {settings.slack.channel}")
+    where = f"workspace {identity.team}, posts to {settings.slack.channel}"
+    if not settings.slack.signing.given:
+        return Finding(mark="ok", thing="slack", text=f"{where}; no buttons: slack.signing_secret is not set")
+    users = Buttons(settings.slack.signing, settings.slack.users).users.values()
+    may = ", ".join(user.name for user in users if Role.OPERATOR in HELD[Role(user.role)])
+    if not may:
+        text = f"{where}; nobody may press its buttons: name an operator in slack.users"
+        return Finding(mark="warn", thing="slack", text=text)
+    return Finding(mark="ok", thing="slack", text=f"{where}; its buttons may be pressed by {may}")
 
 
 async def _pagerduty(settings: Settings) -> Finding:

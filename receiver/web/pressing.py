@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -15,6 +16,9 @@ from receiver.settings import SlackUser
 from receiver.store.database import Transaction
 from receiver.store.history import incidents, remediations
 from receiver.webhook.access import HELD, Role
+
+_DOUBLE: Final = timedelta(minutes=1)
+"""Within this, a second press is the same; later it may be about a page that was sent anew."""
 
 _VERBS: Final = {kind.value: kind for kind in (Kind.ACKNOWLEDGE, Kind.SILENCE, Kind.APPROVE, Kind.REJECT)}
 
@@ -124,13 +128,14 @@ def read_press(body: bytes) -> Press:
     )
 
 
-async def weigh(tx: Transaction, press: Press, user: SlackUser | None) -> Wanted | str:
+async def weigh(tx: Transaction, press: Press, user: SlackUser | None, now: datetime) -> Wanted | str:
     """Decide what follows from a press: a wish, or what the person is told instead.
 
     Args:
         tx: In which the incident and the run are read.
         press: Signed, and about a message of ours.
         user: Who pressed, as the settings know him; None for anybody else.
+        now: The present time.
     """
     if user is None:
         return f"You may not do this: {press.user} is not in slack.users. Ask whoever runs Receiver to add you."
@@ -138,10 +143,10 @@ async def weigh(tx: Transaction, press: Press, user: SlackUser | None) -> Wanted
         return f"You may not do this, {user.name}: it needs the role operator, and yours is {user.role}."
     if press.kind in {Kind.APPROVE, Kind.REJECT}:
         return await _about_run(tx, press)
-    return await _about_incident(tx, press, user)
+    return await _about_incident(tx, press, user, now)
 
 
-async def _about_incident(tx: Transaction, press: Press, user: SlackUser) -> Wanted | str:
+async def _about_incident(tx: Transaction, press: Press, user: SlackUser, now: datetime) -> Wanted | str:
     incident = await incidents.get(tx, press.incident)
     if incident is None:
         return f"This button is stale: there is no incident {press.incident} any more."
@@ -149,7 +154,8 @@ async def _about_incident(tx: Transaction, press: Press, user: SlackUser) -> Wan
         return f"This button is stale: incident {incident.id} is over. What fires later is a new one."
     detail = {"incident": incident.id, "response_url": press.response_url}
     if press.kind is Kind.ACKNOWLEDGE:
-        if incident.acknowledged_by == user.name:
+        taken_at = incident.acknowledged_at
+        if incident.acknowledged_by == user.name and taken_at is not None and now - taken_at < _DOUBLE:
             return f"You have incident {incident.id} already."
         said = f"You take incident {incident.id} on."
         return Wanted(kind=press.kind, run_id=None, detail=detail, said=said)

@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException
 from litestar.status_codes import HTTP_200_OK
 from msgspec import Struct
 
+from receiver.model.errors import SettingsError
 from receiver.model.request import Kind
 from receiver.settings import Secret, SlackUser
 from receiver.store import presses, requests
@@ -39,11 +40,28 @@ class Buttons:
     Args:
         secret: The app's signing secret; one that is not given means that nobody's do.
         users: Who may press.
+
+    Raises:
+        SettingsError: The secret is given and cannot be read, or somebody is named twice.
     """
 
     def __init__(self, secret: Secret, users: Sequence[SlackUser]) -> None:
-        self.secret = secret
+        self._secret = secret
+        self._known = secret.reveal() if secret.given else ""
         self.users: Mapping[str, SlackUser] = {user.id: user for user in users}
+        ids = [user.id for user in users]
+        twice = next((one for one in ids if ids.count(one) > 1), None)
+        if twice is not None:
+            raise SettingsError(f"slack.users: {twice} is there twice, so that its name and role are not certain")
+
+    def secret(self) -> str:
+        """Give the signing secret as it is now; one that cannot be read any more stays. Empty where none is given."""
+        if self._secret.given:
+            try:
+                self._known = self._secret.reveal()
+            except SettingsError as error:
+                _log.error("secret_unreadable", reason=str(error), consequence="its last known value stays valid")
+        return self._known
 
 
 class Ephemeral(Struct, frozen=True, kw_only=True):
@@ -70,12 +88,13 @@ async def press_button(
     buttons: NamedDependency[Buttons],
 ) -> Response[Ephemeral]:
     """Write down what is wanted, and answer whoever pressed. Slack's signature says who speaks; see `slack.users`."""
-    if not buttons.secret.given:
+    secret = buttons.secret()
+    if not secret:
         raise not_found("slack.signing_secret is not configured, so that no press could be believed")
     body, now = await request.body(), datetime.now(UTC)
     signature = request.headers.get("x-slack-signature", "")
     fault = fault_of(
-        buttons.secret.reveal(),
+        secret,
         timestamp=request.headers.get("x-slack-request-timestamp", "").encode(),
         signature=signature.encode(),
         body=body,
@@ -94,7 +113,7 @@ async def press_button(
         number = await presses.take(tx, signature, at=now)
         if number is not None:
             if await presses.is_ours(tx, press.incident, press.channel, press.ts):
-                said = await _take(tx, wake, press, buttons.users.get(press.user))
+                said = await _take(tx, wake, press, buttons.users.get(press.user), now)
                 await presses.note(tx, number, pressed_by=press.user, said=said)
                 return Response(Ephemeral(text=said))
             await presses.note(tx, number, pressed_by=press.user, said=what, verdict=_FOREIGN)
@@ -104,9 +123,9 @@ async def press_button(
     raise _unbelieved()
 
 
-async def _take(tx: Transaction, wake: Wake, press: Press, user: SlackUser | None) -> str:
+async def _take(tx: Transaction, wake: Wake, press: Press, user: SlackUser | None, now: datetime) -> str:
     """Write down what follows from a press; says what the person is told at once."""
-    wanted = await weigh(tx, press, user)
+    wanted = await weigh(tx, press, user, now)
     by = user.name if user else press.user
     if isinstance(wanted, str):
         said = wanted

@@ -2,13 +2,16 @@
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from sqlalchemy import text
 
+from receiver.model.errors import SettingsError
 from receiver.sandbox.slack_press import sign
 from receiver.settings import Hidden, Secret, SlackUser
 from receiver.store.database import Database
@@ -17,8 +20,6 @@ from receiver.web.api.slack import Buttons
 SECRET = "signing-secret"
 URL = "/api/v1/slack/interactions"
 USERS = (SlackUser(id="U0ANN", name="ann", role="operator"), SlackUser(id="U0VIC", name="vic", role="viewer"))
-
-Send = Callable[..., Any]
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ async def test_a_press_becomes_a_request_in_the_name_that_the_settings_give(
 async def test_who_may_not_and_what_is_stale_is_told_to_whoever_pressed_and_changes_nothing(
     pressed: Any, records: Any, database: Database, said: dict[str, Any], told: str
 ) -> None:
-    await records.incident(acknowledged_by="ann")
+    await records.incident(acknowledged_by="ann", acknowledged_at=datetime.now(UTC))
     await records.incident(key="other", state="closed")
     await records.run(incident_id=1, state="waiting", cursor=0)
     await records.run(incident_id=1, state="finished", outcome="succeeded")
@@ -151,6 +152,32 @@ async def test_what_slack_did_not_sign_for_us_now_and_once_is_refused_and_record
     verdicts = [one[0] for one in await rows(database, "select verdict from presses order by id")]
     assert verdicts == ["forged", "forged", "expired", "foreign", "taken", "replayed", *["malformed"] * 6]
     assert await rows(database, "select kind, asked_by from requests") == [("acknowledge", "ann")]
+
+
+async def test_who_has_it_may_take_it_on_again_later_for_a_page_that_was_sent_anew(
+    pressed: Any, records: Any, database: Database
+) -> None:
+    incident = await records.incident(acknowledged_by="ann", acknowledged_at=datetime.now(UTC) - timedelta(minutes=2))
+    await card_of(records, incident)
+
+    assert await send(pressed, payload("acknowledge", str(incident))) == (200, f"You take incident {incident} on.")
+    assert await rows(database, "select kind from requests") == [("acknowledge",)]
+
+
+def test_a_secret_is_read_again_and_stays_where_its_file_has_gone(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("one", encoding="utf-8")
+    buttons = Buttons(Secret(None, str(file), name="slack.signing_secret"), USERS)
+
+    file.write_text("another", encoding="utf-8")
+    changed = buttons.secret()
+    file.unlink()
+
+    assert (changed, buttons.secret()) == ("another", "another")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        Buttons(Secret(None, str(file), name="slack.signing_secret"), USERS)
+    with pytest.raises(SettingsError, match="U0ANN is there twice"):
+        Buttons(Secret(None, None, name="slack.signing_secret"), (USERS[0], USERS[0]))
 
 
 async def test_without_a_signing_secret_there_is_nothing_to_press(site: Any) -> None:
