@@ -1,4 +1,4 @@
-"""`receiver playbooks run`: let a playbook act on a workflow, by the same guards as at night."""
+"""`receiver playbooks run`: let a playbook act on a workflow or a deployment, by the same guards as at night."""
 
 from typing import Annotated, Final
 
@@ -17,8 +17,14 @@ _HOPED_FOR: Final = frozenset({Outcome.SUCCEEDED, Outcome.SIMULATED})
 
 def run(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The playbook.")],
-    workflow: Annotated[str, typer.Option(metavar="NAMESPACE/NAME", help="What it is to act on.", show_default=False)],
     *,
+    workflow: Annotated[
+        str | None, typer.Option(metavar="NAMESPACE/NAME", help="The workflow that it is to act on.")
+    ] = None,
+    deployment: Annotated[
+        str | None,
+        typer.Option(metavar="NAMESPACE/NAME", help="The deployment, such as an agent's, that it is to act on."),
+    ] = None,
     live: Annotated[bool, typer.Option("--live", help="Act, whatever mode the playbook has.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only decide, whatever mode the playbook has.")] = False,
     note: Annotated[str, typer.Option(help="Why; for the record.")] = "",
@@ -27,11 +33,13 @@ def run(
     server: Server = None,
     token_file: TokenFile = None,
 ) -> None:
-    """Let a playbook act on a workflow: guards and condition decide as for an alert, and refuse as they do."""
+    """Let a playbook act on what you name: guards and condition decide as for an alert, and refuse as they do."""
+    named = {"workflow": workflow, "deployment": deployment}
     try:
-        wanted = convert({"workflow": workflow, "live": live, "dry_run": dry_run, "note": note}, RunWish)
+        wanted = convert({**named, "live": live, "dry_run": dry_run, "note": note}, RunWish)
     except ValidationError as error:
-        raise typer.BadParameter(f"{error}; write it as NAMESPACE/NAME", param_hint="--workflow") from error
+        hint = "--workflow" if deployment is None else "--deployment"
+        raise typer.BadParameter(f"{error}; write it as NAMESPACE/NAME", param_hint=hint) from error
     run_work(_run(Where(config, server, token_file), name, wanted, wait=not no_wait))
 
 
@@ -41,7 +49,7 @@ async def _run(where: Where, name: str, wanted: RunWish, *, wait: bool) -> None:
         request = await desk.wish(name, wanted)
         if request is None:
             raise absent(f"playbook {name!r}", "playbooks list")
-        say(f"request {request} is written down: {name} on {wanted.workflow}")
+        say(f"request {request} is written down: {name} on {wanted.workflow or wanted.deployment}")
         if not wait:
             return
         answer = await answered(desk, request)

@@ -12,6 +12,8 @@ from receiver.model.alert import AlertStatus, Fingerprint
 from receiver.model.incident import Occurrence, Subject
 from receiver.model.request import Request
 
+DEPLOYMENT: Final = "deployment"
+"""Label that names the Deployment of a wish."""
 _ID: Final = re.compile(r"request-(\d{1,18})", re.ASCII)
 
 
@@ -27,8 +29,13 @@ def request_of(alert_id: str) -> int | None:
 
 
 def subject_of(request: Request) -> Subject:
-    """Say which workflow a person wants a playbook to act on."""
-    return Subject(namespace=str(request.detail["namespace"]), workflow=str(request.detail["workflow"]))
+    """Say which workflow a person wants a playbook to act on; for a Deployment, only where it is."""
+    return Subject(namespace=str(request.detail["namespace"]), workflow=str(request.detail.get("workflow", "")))
+
+
+def deployment_of(request: Request) -> str:
+    """Name the Deployment that a person wants a playbook to act on; empty where it is to be a workflow."""
+    return str(request.detail.get("deployment", ""))
 
 
 def as_occurrence(request: Request) -> Occurrence:
@@ -36,7 +43,8 @@ def as_occurrence(request: Request) -> Occurrence:
 
     It has no name and no severity: a condition on those of an alert is not true of it.
     """
-    subject = subject_of(request)
+    subject, deployment = subject_of(request), deployment_of(request)
+    named = {DEPLOYMENT: deployment} if deployment else {"workflow_name": subject.workflow}
     return Occurrence(
         id=manual_id(request.id),
         fingerprint=Fingerprint("0" * 16),
@@ -45,7 +53,7 @@ def as_occurrence(request: Request) -> Occurrence:
         subject=subject,
         alertname="",
         severity="",
-        labels={"namespace": subject.namespace, "workflow_name": subject.workflow},
+        labels={"namespace": subject.namespace, **named},
         annotations={},
         starts_at=request.at,
         starts_at_text=request.at.isoformat(),

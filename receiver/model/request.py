@@ -17,7 +17,7 @@ class Kind(Enum):
     CANCEL = "cancel"
     """Stop a run, as soon as that is safe."""
     RUN = "run"
-    """Let a playbook act on a workflow, if its guards agree."""
+    """Let a playbook act on a workflow or a deployment, if its guards agree."""
     BACKTEST = "backtest"
     """Play a playbook against the past."""
     ARCHIVE = "archive"

@@ -7,7 +7,7 @@ from receiver.model.errors import ClusterError, NotFound
 from receiver.model.workload import Deployment
 from receiver.pipeline.guarding import Case
 from receiver.pipeline.rooms import Rooms
-from receiver.remediate.aim import filled
+from receiver.remediate.aim import name_of
 
 
 async def aimed(rooms: Rooms, case: Case) -> Case:
@@ -19,7 +19,7 @@ async def aimed(rooms: Rooms, case: Case) -> Case:
     if playbook.target is None:
         return case
     bare = replace(case, survey=replace(case.survey, workflow=None, pods=()), lineage=None, workflows=None)
-    name, namespace = filled(playbook.target.deployment, alert.labels), alert.subject.namespace
+    name, namespace = name_of(playbook.target, alert), alert.subject.namespace
     if rooms.cluster is None or not name or not namespace:
         return bare
     found = await _read(rooms.cluster, namespace, name)

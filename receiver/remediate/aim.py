@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from receiver.model.incident import Subject
+from receiver.model.incident import Occurrence, Subject
+from receiver.model.manual import DEPLOYMENT, request_of
 
 _NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _PLACE: Final = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}")
@@ -36,9 +37,23 @@ def aimed_at(aim: Aim | None, subject: Subject, labels: Mapping[str, str]) -> tu
     return (subject.cluster, subject.namespace, name) if name else None
 
 
+def name_of(aim: Aim, alert: Occurrence) -> str | None:
+    """Name the Deployment that a playbook acts on because of an alert, or that a person named; None where none is."""
+    if request_of(alert.id) is None:
+        return filled(aim.deployment, alert.labels)
+    asked = alert.labels.get(DEPLOYMENT, "")
+    return asked if may_give(aim.deployment, asked) else None
+
+
 def may_name(pattern: str) -> bool:
     """Answer whether a pattern can give a name that Kubernetes allows."""
     return _NAME.fullmatch(_PLACE.sub("x", pattern)) is not None
+
+
+def may_give(pattern: str, name: str) -> bool:
+    """Answer whether a pattern gives a name for some labels: so far reaches a playbook, also by hand."""
+    between = map(re.escape, _PLACE.split(pattern)[::2])
+    return _NAME.fullmatch(name) is not None and re.fullmatch(".+".join(between), name) is not None
 
 
 def filled(pattern: str, labels: Mapping[str, str]) -> str | None:

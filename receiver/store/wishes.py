@@ -1,5 +1,6 @@
 """The incident in which a run is told that a person asked for: that of the workflow, begun where there is none."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import func, or_, select
@@ -17,18 +18,19 @@ _OPEN = IncidentState.OPEN.value
 
 
 async def incident_for(
-    transaction: Transaction, subject: Subject, lineage: str, *, title: str, at: datetime
+    transaction: Transaction, subject: Subject, lineage: str, *, group: Mapping[str, str], title: str, at: datetime
 ) -> Incident:
-    """Find the open incident of a workflow, else begin one without any alert, which is over once the run is.
+    """Find the open incident of what was named, else begin one without any alert, which is over once the run is.
 
     Args:
         transaction: It is there when this commits.
         subject: What the person named.
         lineage: Root uid of that workflow; empty where it is not known.
+        group: What tells the incident from others where it is about no workflow.
         title: What one that is begun is called.
         at: The present time.
     """
-    key = incident_key(subject, {})
+    key = incident_key(subject, group)
     await lock_scopes(transaction, f"story {lineage}")
     # Two rounds are enough: what stands in the way of the first is an alert that came in between.
     for _ in range(2):
@@ -38,16 +40,15 @@ async def incident_for(
         )
         row = found.first()
         if row is None:
-            row = await _begin(transaction, subject, lineage, title=title, at=at)
+            row = await _begin(transaction, key, subject, lineage, title=title, at=at)
         if row is not None:
             break
     return rows.incident(row)
 
 
 async def _begin(
-    transaction: Transaction, subject: Subject, lineage: str, *, title: str, at: datetime
+    transaction: Transaction, key: str, subject: Subject, lineage: str, *, title: str, at: datetime
 ) -> rows.Row | None:
-    key = incident_key(subject, {})
     before = select(func.max(IncidentRow.id)).where(IncidentRow.key == key).scalar_subquery()
     begun = await transaction.execute(
         upsert(IncidentRow)

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from receiver.model.remediation import Check
-from receiver.remediate.aim import Aim, filled
+from receiver.remediate.aim import Aim, name_of
 from receiver.remediate.guards.question import UNREAD, Question, said, unknown, verdict
 
 CONSENT: Final = "receiver/remediate"
@@ -84,7 +84,7 @@ def exclusion(asked: Question) -> Check:
 
 
 def _deployment(asked: Question, aim: Aim) -> Check:
-    found, namespace, name = asked.facts.deployment, asked.namespace, filled(aim.deployment, asked.alert.labels)
+    found, namespace, name = asked.facts.deployment, asked.namespace, name_of(aim, asked.alert)
     refusal = f"the deployment {UNREAD}: {asked.facts.workflow_error}" if asked.facts.workflow_error else ""
     if not refusal and name is None:
         refusal = f"the labels of the alert give no name for {aim.deployment}"

@@ -26,12 +26,18 @@ BACKTEST_REACH: Final = timedelta(days=30)
 _Aware = Annotated[datetime, Meta(tz=True)]
 
 
+_Named = Annotated[str, Meta(pattern=r"^[^/\s]{1,63}/[^/\s]{1,253}$")]
+
+
 class RunWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """On which workflow a playbook is to act, and how far it may go."""
+    """On which workflow or deployment a playbook is to act, and how far it may go."""
 
     workflow: Annotated[
-        str, Meta(pattern=r"^[^/\s]{1,63}/[^/\s]{1,253}$", description="`namespace/name`, as the cluster knows it.")
-    ]
+        _Named | None, Meta(description="`namespace/name`, as the cluster knows it; null for a deployment.")
+    ] = None
+    deployment: Annotated[
+        _Named | None, Meta(description="The same, for a playbook that acts on a deployment; null for a workflow.")
+    ] = None
     live: Annotated[bool, Meta(description="Act, whatever mode the playbook has. One that lost `live` still asks.")] = (
         False
     )
@@ -97,13 +103,16 @@ def run_detail(playbook: str, wish: RunWish) -> dict[str, Any]:
     """Write down what a person wants of a playbook.
 
     Raises:
-        QueryRefused: It is to be live and a dry run at once.
+        QueryRefused: It is to be live and a dry run at once, or not one thing to act on is named.
     """
     if wish.live and wish.dry_run:
         raise QueryRefused("a run is either live or a dry run; leave one out", parameter="live")
-    namespace, _, name = wish.workflow.partition("/")
+    if (wish.workflow is None) is (wish.deployment is None):
+        raise QueryRefused("name what it is to act on: a workflow or a deployment, not both", parameter="workflow")
+    namespace, _, name = (wish.workflow or wish.deployment or "").partition("/")
+    kind = "workflow" if wish.workflow else "deployment"
     more = {"live": wish.live, "dry_run": wish.dry_run, "note": wish.note}
-    return {"playbook": playbook, "namespace": namespace, "workflow": name, **more}
+    return {"playbook": playbook, "namespace": namespace, kind: name, **more}
 
 
 def backtest_detail(playbook: str, wish: BacktestWish, now: datetime) -> dict[str, Any]:
@@ -123,7 +132,7 @@ def backtest_detail(playbook: str, wish: BacktestWish, now: datetime) -> dict[st
     "/{name:str}/runs",
     opt=needs(Role.OPERATOR),
     status_code=HTTP_202_ACCEPTED,
-    summary="Let a playbook act on a workflow",
+    summary="Let a playbook act on a workflow or a deployment",
     operation_id="runPlaybook",
 )
 async def run_playbook(
@@ -133,7 +142,7 @@ async def run_playbook(
     name: FromPath[str],
     data: JSONBody[RunWish],
 ) -> Asked:
-    """Write down that a playbook is to act on a workflow. Its guards and its condition decide, as they do at night."""
+    """Write down that a playbook is to act on something. Its guards and its condition decide, as they do at night."""
     async with database.transaction() as tx:
         await _known(tx, name)
         return await ask(tx, wake, Kind.RUN, None, asked_by=caller_of(request), detail=run_detail(name, data))

@@ -47,6 +47,14 @@ def test_a_run_is_decided_here_where_nobody_else_would_and_refused_with_the_reas
     assert "remediation 1 ended: blocked" in said
 
 
+def test_a_run_on_something_else_than_the_playbook_acts_on_is_answered_with_that(
+    receiver: Callable[..., int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = receiver("playbooks", "run", RESTART, "--deployment", "argo/etl-agent")
+
+    assert (code, "acts on a workflow, and a deployment was named" in capfd.readouterr().out) == (1, True)
+
+
 def test_a_run_can_be_left_queued(receiver: Callable[..., int], capfd: pytest.CaptureFixture[str]) -> None:
     code = receiver("playbooks", "run", RESTART, "--workflow", "argo/etl", "--no-wait")
 
@@ -57,6 +65,8 @@ def test_a_run_can_be_left_queued(receiver: Callable[..., int], capfd: pytest.Ca
     ("words", "code", "reason"),
     [
         (("playbooks", "run", RESTART, "--workflow", "etl"), 2, "NAMESPACE/NAME"),
+        (("playbooks", "run", RESTART), 2, "a workflow or a deployment"),
+        (("playbooks", "run", RESTART, "--workflow", "a/b", "--deployment", "a/b"), 2, "not both"),
         (("playbooks", "run", RESTART, "--workflow", "argo/etl", "--live", "--dry-run"), 2, "either live or a dry run"),
         (("playbooks", "run", "nobody", "--workflow", "argo/etl"), 1, "there is no playbook 'nobody'"),
         (("playbooks", "backtest", "nobody"), 1, "there is no playbook 'nobody'"),

@@ -13,6 +13,7 @@ from receiver.clients.argo import ArgoServer
 from receiver.model.remediation import Mode
 from receiver.model.request import Kind
 from receiver.pipeline.archiving import Archivist
+from receiver.pipeline.asked import act_on
 from receiver.remediate.loader import load_all
 from receiver.sandbox import argo_server
 from receiver.sandbox.alertmanager import Firing
@@ -331,6 +332,41 @@ async def test_an_unhealthy_agent_is_restarted_and_its_alert_has_to_end_for_good
     assert (await outcome(house))[0] == "succeeded"
     assert house.effects() == ["PATCH cleo-agent"]
     assert house.pagerduty.alerts == []
+
+
+async def test_an_agent_is_restarted_by_hand_and_whether_that_helped_nobody_claims(house: House) -> None:
+    live(house, "restart-unhealthy-agent")
+    house.cluster.adopt(AGENT)
+
+    asked = await by_hand(house, deployment="cleo-agent")
+    await pass_by(house, timedelta(minutes=12))
+    again = await by_hand(house, deployment="cleo-agent")
+    refused = [await by_hand(house, **named) for named in ({"deployment": "database"}, {"workflow": "cleo-agent"})]
+
+    assert asked.startswith("goes ahead as remediation 1")
+    assert await house.rows("select outcome from runs order by id") == [("succeeded",), ("blocked",)]
+    assert house.effects() == ["PATCH cleo-agent"]
+    assert again.startswith("blocked. Guard cooldown refused"), "guards count for a person as for an alert"
+    told = "restart-unhealthy-agent acts on deployments named {agent_type}-agent, and "
+    assert refused == [
+        f"{told}deployment 'database' was named; nothing was done",
+        f"{told}a workflow was named; nothing was done",
+    ]
+    assert await house.rows("select count(*) from alerts") == [(0,)]
+    said = " ".join(message.text for message in house.slack.messages("#taskmaster-alerts"))
+    assert "It has no step that checks whether this helped" in said
+
+
+async def by_hand(house: House, **named: str) -> str:
+    """Ask for a restart of an agent, and let the pipeline act on it; gives the answer."""
+    detail = {"playbook": "restart-unhealthy-agent", "namespace": NAMESPACE, **named}
+    async with house.rooms.database.transaction() as transaction:
+        number = await requests.ask(transaction, Kind.RUN, None, asked_by="kim", detail=detail)
+    await act_on(house.rooms, number)
+    await house.work()
+    async with house.rooms.database.transaction() as transaction:
+        found = await requests.get(transaction, number)
+    return found.answer if found else ""
 
 
 async def test_an_agent_whose_new_pod_is_no_better_is_somebodys_business(house: House) -> None:

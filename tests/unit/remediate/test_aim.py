@@ -6,7 +6,7 @@ import pytest
 from receiver.model.errors import DocumentError
 from receiver.model.remediation import Decision, Mode, Outcome, Run
 from receiver.model.workload import Deployment
-from receiver.remediate.aim import filled
+from receiver.remediate.aim import filled, may_give
 from receiver.remediate.decision import decide
 from receiver.remediate.facts import watched
 from receiver.remediate.progress import advance
@@ -123,6 +123,15 @@ def test_what_needs_a_workflow_is_refused_when_it_is_read(old: str, new: str, co
 
     with pytest.raises(DocumentError, match=complaint):
         playbook(TEXT.replace(old, new, 1))
+
+
+def test_by_hand_a_playbook_reaches_what_its_pattern_can_name_and_nothing_else() -> None:
+    assert may_give("{a}-agent", "rex-agent")
+    assert may_give("agent.{a}.{b}", "agent.x.y")
+    assert may_give("agent", "agent")
+    for name in ("-agent", "rex-agents", "rex/x-agent", "REX-agent", ""):
+        assert not may_give("{a}-agent", name)
+    assert not may_give("agent.x", "agent-x")
 
 
 def test_a_name_is_filled_from_labels_and_has_to_be_one() -> None:
