@@ -4,6 +4,8 @@ from typing import Final
 
 import structlog
 
+from receiver.model.archive import Archived
+from receiver.model.attachment import Part
 from receiver.model.errors import ClusterError, S3Error, SlackError
 from receiver.model.request import Kind, Request
 from receiver.model.workflow import Workflow
@@ -93,7 +95,19 @@ async def _archive(rooms: Rooms, wish: Request) -> str:
         kept = await rooms.archivist.keep(workflow, by=wish.asked_by, masked=True)
     except (ClusterError, S3Error) as error:
         return f"it was not archived: {error}"
-    return f"it is archive {kept.id}, {kept.place}"
+    return f"it is archive {kept.id}, {kept.place}{await _beside(rooms, wish, kept, workflow)}"
+
+
+async def _beside(rooms: Rooms, wish: Request, kept: Archived, workflow: Workflow) -> str:
+    """Put beside an archive what is to lie there; says so, or why it does not."""
+    parts = [part for part in Part if part in wish.detail.get("with", ())]
+    if not parts or rooms.attacher is None:
+        return ""
+    try:
+        await rooms.attacher.attach(kept, workflow, parts, by=wish.asked_by)
+    except (ClusterError, S3Error) as error:
+        return f"; its {' and '.join(parts)} are not beside it: {error}"
+    return f", with its {' and '.join(parts)} beside it"
 
 
 async def _restore(rooms: Rooms, wish: Request) -> str:

@@ -9,9 +9,10 @@ from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_202_ACCEPTED
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from receiver.model.archive import Archived
+from receiver.model.attachment import Part
 from receiver.model.errors import QueryRefused
 from receiver.model.request import Kind
 from receiver.store import archives
@@ -66,6 +67,9 @@ class ArchiveWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     namespace: Annotated[str, Meta(min_length=1, max_length=63)]
     name: Annotated[str, Meta(min_length=1, max_length=253)]
+    with_: Annotated[
+        tuple[Part, ...], Meta(description="What of it is kept beside it: the logs of its pods, the warnings about it.")
+    ] = field(name="with", default=())
 
 
 class RestoreWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -177,7 +181,7 @@ async def create_archive(
     data: JSONBody[ArchiveWish],
 ) -> Asked:
     """Write down that a finished workflow is to be archived. It stays in the cluster."""
-    detail = {"namespace": data.namespace, "name": data.name}
+    detail = {"namespace": data.namespace, "name": data.name, "with": list(data.with_)}
     async with database.transaction() as tx:
         return await ask(tx, wake, Kind.ARCHIVE, None, asked_by=caller_of(request), detail=detail)
 

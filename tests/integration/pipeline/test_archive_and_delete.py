@@ -200,8 +200,8 @@ async def test_without_a_bucket_the_playbook_does_not_begin(house: House, bucket
 
 
 async def test_what_a_person_asks_for_is_archived_and_answered(house: House, bucket: Bucket) -> None:
-    async def asked(name: str) -> str:
-        detail = {"namespace": NAMESPACE, "name": name}
+    async def asked(name: str, *beside: str) -> str:
+        detail = {"namespace": NAMESPACE, "name": name, "with": beside}
         async with house.rooms.database.transaction() as tx:
             number = await requests.ask(tx, Kind.ARCHIVE, None, asked_by="ann", detail=detail)
         await act_on(house.rooms, number)
@@ -211,13 +211,20 @@ async def test_what_a_person_asks_for_is_archived_and_answered(house: House, buc
         assert wish.answered_at is not None
         return wish.answer
 
+    attacher = Attacher(bucket, house.rooms.cluster, mask=Mask(), redaction=Redaction(), now=house.clock)
+    house.rooms = replace(house.rooms, attacher=attacher)
     done, absent = await asked(WORKFLOW), await asked("none")
+    with_events = await asked(WORKFLOW, "events")
+    house.cluster.faults.answer(500, path="/log$", body={"kind": "Status", "message": "no answer"})
+    without_logs = await asked(WORKFLOW, "logs")
     bucket.away = True
     change(house)
     away = await asked(WORKFLOW)
 
     [(key, by)] = await house.rows("select key, archived_by from archives")
     assert (done, by) == (f"it is archive 1, s3://kept/{key}", "ann")
+    assert with_events == f"{done}, with its events beside it"
+    assert without_logs.startswith(f"{done}; its logs are not beside it: ")
     assert absent.startswith("it was not archived: ")
     assert away == "it was not archived: the store does not answer"
     assert is_there(house)

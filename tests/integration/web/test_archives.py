@@ -71,7 +71,7 @@ async def test_archives_are_found_by_what_they_are(
 
 
 async def test_an_operator_asks_for_an_archive(site: Any, database: Database) -> None:
-    wish = {"namespace": "argo", "name": "etl"}
+    wish = {"namespace": "argo", "name": "etl", "with": ["logs"]}
 
     curious = await site.ask("POST", "/api/v1/archives", json=wish)
     answer = await site.ask("POST", "/api/v1/archives", role="operator", json=wish)
