@@ -1,19 +1,21 @@
 """A button in Slack, from the press to the card that says what came of it."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from receiver.clients.slack import SlackClient
 from receiver.model.errors import SlackError
+from receiver.model.remediation import Mode
 from receiver.pipeline.asked import act_on
+from receiver.sandbox.scenario import stuck_workflow
 from receiver.sandbox.slack_room import SlackMessage
 from receiver.settings import Hidden, Secret, SlackUser
 from receiver.web.api.slack import Buttons
 from tests.integration.web.conftest import running
 
-from .conftest import House
+from .conftest import NAMESPACE, WORKFLOW, House, playbook
 
 CHANNEL = "#taskmaster-alerts"
 USERS = (SlackUser(id="U0ANN", name="ann", role="operator"),)
@@ -26,7 +28,8 @@ def card(house: House) -> SlackMessage:
 
 async def answer(house: House) -> list[str]:
     """Act on what was asked; gives what people were told about their presses since the begin."""
-    for (number,) in await house.rows("select id from requests where answered_at is null order by id"):
+    about_no_run = "select id from requests where answered_at is null and run_id is null order by id"
+    for (number,) in await house.rows(about_no_run):
         await act_on(house.rooms, number)
     await house.work()
     assert all(
@@ -70,3 +73,26 @@ async def test_nobody_is_told_anything_at_an_address_that_is_not_slacks(url: str
     async with SlackClient(token="xoxb-1") as client:
         with pytest.raises(SlackError, match="nothing was sent there"):
             await client.respond(url, "text")
+
+
+async def test_a_run_is_approved_by_its_button_and_only_while_it_asks(house: House) -> None:
+    house.clock.at = datetime.now(UTC)  # Postgres says when it was approved
+    stuck_workflow(house.cluster, NAMESPACE, WORKFLOW, course="hang, succeed")
+    house.rooms = replace(house.rooms, slack_buttons=True, playbooks=(playbook(Mode.PROPOSE),))
+    secret = Secret(Hidden(house.slack.signing_secret), None, name="slack.signing_secret")
+    await house.fire()
+    await house.work()
+    drawn = card(house)
+
+    async with running(house.rooms.database, buttons=Buttons(secret, USERS)) as site:
+        url = f"{site.client.base_url}/api/v1/slack/interactions"
+        await house.slack.press(url, drawn, "approve", "U0ANN")
+        told = await answer(house)
+        await house.live(timedelta(minutes=20))
+        await house.slack.press(url, drawn, "reject", "U0ANN")
+        told_late = (await answer(house))[-1]
+
+    assert told == ["You approve run 1; the message shows what follows."]
+    assert told_late == "This button is stale: run 1 has already ended (succeeded)."
+    assert await house.rows("select outcome from runs") == [("succeeded",)]
+    assert [text for (text,) in await house.rows("select text from timeline where text like '%ann%'")] != []
