@@ -43,6 +43,15 @@ async def test_a_run_is_asked_for_by_an_operator_and_followed_by_its_request(
     }
 
 
+async def test_a_run_on_a_deployment_is_written_down_as_such(site: Any, records: Any, database: Database) -> None:
+    await records.playbook()
+
+    answer = await site.ask("POST", RUNS, role="operator", json={"deployment": "argo/cleo-agent"})
+
+    detail = (await asked(database, answer.json()["request_id"])).detail
+    assert (detail["namespace"], detail["deployment"], "workflow" in detail) == ("argo", "cleo-agent", False)
+
+
 @pytest.mark.parametrize(
     "wish",
     [
@@ -51,6 +60,7 @@ async def test_a_run_is_asked_for_by_an_operator_and_followed_by_its_request(
         {"workflow": "a /b"},
         {"workflow": "argo/etl", "live": True, "dry_run": True},
         {"workflow": "argo/etl", "mode": "live"},
+        {"workflow": "argo/etl", "deployment": "argo/etl"},
         {},
     ],
 )
