@@ -40,12 +40,14 @@ TRANSACTIONS: Mapping[str, int] = {
     "restart-unhealthy-agent": 45,
 }
 """How many transactions of each one's ticks are tried, from the first; of the longest, the later ones only wait."""
+UNSEEN = ("retry-failed-workflow", 6, "after")
+"""Between the intention and the request: nobody can see whether Argo Server was asked, so it ends in another way."""
 SPARSE = ((7, "before"), (4, "after"))
 POINTS = [
     pytest.param(playbook, number, moment, id=f"{playbook}, {moment} transaction {number}")
     for playbook, most in TRANSACTIONS.items()
     for number, moment in itertools.product(range(most), ("before", "inside", "after"))
-    if LONG or (number, moment) in SPARSE
+    if (LONG or (number, moment) in SPARSE) and (playbook, number, moment) != UNSEEN
 ]
 
 
@@ -99,3 +101,21 @@ async def test_a_death_at_any_point_leaves_each_effect_exactly_once(
     await SCENARIOS[playbook](house)
 
     assert deaths.died
+
+
+async def test_a_retry_of_which_nobody_can_see_whether_it_was_asked_for_is_told_and_not_repeated(house: House) -> None:
+    playbook, number, moment = UNSEEN
+    deaths = Deaths(house, number, moment)
+    house.do = deaths.do  # type: ignore[method-assign]
+    shipped.live(house, playbook)
+    shipped.failed_workflow(house, "fail, hang, fail")
+
+    async with shipped.with_argo_server(house):
+        await house.fire(alertname="WorkflowFailed", severity="warning")
+        await house.live(timedelta(minutes=14), shipped.STEP)
+
+    assert deaths.died
+    outcome, reason = await shipped.outcome(house)
+    assert (outcome, "Asking again could do it twice" in reason) == ("failed", True)
+    assert "sandbox/retries" not in (shipped.of(house)["metadata"].get("annotations") or {})
+    assert len(house.pagerduty.alerts) == 1
