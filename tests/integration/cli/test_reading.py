@@ -277,7 +277,7 @@ async def test_a_table_is_never_wider_than_the_terminal(
         ("alerts show 202611-1", 1, "receiver alerts list"),
         ("alerts show none", 1, "receiver alerts list"),
         ("incidents show 1", 1, "receiver incidents list"),
-        ("why 1", 1, "there is no alert or incident"),
+        ("why 1", 1, "there is no alert, incident or request"),
         ("remediations approve 1", 1, "there is no remediation 1"),
         ("deadletter replay 1", 1, "there is no dead letter 1"),
         ("deadletter replay --delivery 1 --into postgresql://nowhere", 1, "there is no delivery 1"),
