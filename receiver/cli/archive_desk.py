@@ -11,7 +11,7 @@ import typer
 
 from receiver.cli.reading import opened
 from receiver.cli.s3 import make_bucket, make_s3
-from receiver.cli.wiring import connect_argo, connect_cluster, make_archivist, make_attacher
+from receiver.cli.wiring import connect_argo, connect_cluster, held, make_archivist, make_attacher
 from receiver.clients.archive import ArchiveBucket
 from receiver.clients.kubernetes import Cluster
 from receiver.model.archive import Archived
@@ -58,12 +58,8 @@ async def desk_of(settings: Settings) -> AsyncIterator[Desk]:
             raise SettingsError("archive.bucket is not set, so there is no archive; name a bucket")
         stack.push_async_callback(s3.close)
         await s3.check()
-        cluster = connect_cluster(settings)
-        if cluster is not None:
-            stack.push_async_callback(cluster.close)
-        argo = connect_argo(settings, cluster)
-        if argo is not None:
-            stack.push_async_callback(argo.close)
+        cluster = held(stack, connect_cluster(settings))
+        argo = held(stack, connect_argo(settings, cluster))
         database = await stack.enter_async_context(opened(settings))
         archivist = make_archivist(settings, database, bucket, cluster, argo)
         attacher = make_attacher(settings, bucket, cluster)

@@ -14,7 +14,7 @@ from receiver.cli.playbook_rights import Account, written
 from receiver.cli.reading import Config, Output, opened, run, settings_of
 from receiver.cli.s3 import make_bucket, make_s3
 from receiver.cli.tables import Form, dump, say, table
-from receiver.cli.wiring import connect_argo, connect_cluster, make_archivist
+from receiver.cli.wiring import connect_argo, connect_cluster, held, make_archivist
 from receiver.clients.kubernetes import Cluster
 from receiver.model.cleanup import CleanupRun, Kind, Move
 from receiver.model.duration import Duration
@@ -205,9 +205,7 @@ async def _desk(settings: Settings, wish: _Wish) -> AsyncIterator[tuple[Cleanup,
             raise SettingsError("there is no cluster to clean: set kubernetes.kubeconfig and kubernetes.context")
         stack.push_async_callback(cluster.close)
         await s3.check()
-        argo = connect_argo(settings, cluster)
-        if argo is not None:
-            stack.push_async_callback(argo.close)
+        argo = held(stack, connect_argo(settings, cluster))
         database = await stack.enter_async_context(opened(settings))
         keeper = make_archivist(settings, database, bucket, cluster, argo)
         remnants = Remnants(cluster, wish.rules, wish.kinds, utc_now) if wish.kinds else None

@@ -8,7 +8,7 @@ from receiver.cli.reading import Config, Output, opened, run, settings_of
 from receiver.cli.reporting import conclude
 from receiver.cli.s3 import make_bucket, make_s3
 from receiver.cli.tables import Form
-from receiver.cli.wiring import connect_argo, connect_cluster, make_archivist
+from receiver.cli.wiring import connect_argo, connect_cluster, held, make_archivist
 from receiver.model.report import Report
 from receiver.pipeline.rooms import utc_now
 from receiver.settings import Settings
@@ -42,12 +42,8 @@ async def _weekly(settings: Settings) -> Report:
         if s3 is not None:
             stack.push_async_callback(s3.close)
         bucket = make_bucket(s3)
-        cluster = connect_cluster(settings)
-        if cluster is not None:
-            stack.push_async_callback(cluster.close)
-        argo = connect_argo(settings, cluster)
-        if argo is not None:
-            stack.push_async_callback(argo.close)
+        cluster = held(stack, connect_cluster(settings))
+        argo = held(stack, connect_argo(settings, cluster))
         database = await stack.enter_async_context(opened(settings))
         wanted = settings.kubernetes.namespaces
         namespaces = [""] if "*" in wanted else list(wanted)

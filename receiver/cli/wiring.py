@@ -2,9 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from receiver.clients.alertmanager import AlertmanagerClient
 from receiver.clients.argo import ArgoServer
@@ -26,6 +27,14 @@ from receiver.store.database import Database
 from receiver.store.embedded import EmbeddedPostgres
 from receiver.store.evidence import Vault
 from receiver.store.jobs import Queue
+
+
+class _Closable(Protocol):
+    def close(self) -> Awaitable[object]:
+        """Close its connections."""
+
+
+Held = TypeVar("Held", bound=_Closable | None)
 
 _IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
 """Kubernetes sets it in every container; https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/."""
@@ -86,24 +95,16 @@ async def open_rooms(
     async with AsyncExitStack() as stack:
         queue = Queue(database)
         await queue.open()
-        cluster = connect_cluster(settings)
-        if cluster is not None:
-            stack.push_async_callback(cluster.close)
-        argo = connect_argo(settings, cluster)
-        if argo is not None:
-            stack.push_async_callback(argo.close)
-        slack = make_slack(settings)
-        if slack is not None:
-            stack.push_async_callback(slack.close)
-        pagerduty = make_pagerduty(settings)
-        if pagerduty is not None:
-            stack.push_async_callback(pagerduty.close)
+        cluster = held(stack, connect_cluster(settings))
+        argo = held(stack, connect_argo(settings, cluster))
+        slack = held(stack, make_slack(settings))
+        pagerduty = held(stack, make_pagerduty(settings))
         pagers = make_pagers(settings)
-        for pager in pagers.values():
-            stack.push_async_callback(pager.close)
         alertmanagers = make_alertmanagers(settings)
+        for pager in pagers.values():
+            held(stack, pager)
         for client in alertmanagers:
-            stack.push_async_callback(client.close)
+            held(stack, client)
         yield Rooms(
             database=database,
             queue=queue,
@@ -131,6 +132,13 @@ async def open_rooms(
             mask=Mask(settings.mask),
             say=say,
         )
+
+
+def held(stack: AsyncExitStack, client: Held) -> Held:
+    """Have a client closed when the stack is left; None, for one that is not configured, stays None."""
+    if client is not None:
+        stack.push_async_callback(client.close)
+    return client
 
 
 def connect_cluster(settings: Settings) -> Cluster | None:
@@ -161,7 +169,9 @@ def connect_argo(settings: Settings, cluster: Cluster | None) -> ArgoServer | No
         return None
     token = wanted.secret
     token.reveal()
-    return ArgoServer(wanted.server_url, token.reveal, cluster=cluster, timeout=wanted.timeout, ca_file=wanted.ca_file)
+    argo = ArgoServer(wanted.server_url, token.reveal, cluster=cluster, timeout=wanted.timeout, ca_file=wanted.ca_file)
+    cluster.read_steps_by(argo.hydrated)
+    return argo
 
 
 def make_archivist(

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from receiver.cli.wiring import connect_argo
 from receiver.clients.argo import ArgoServer, was_retried
 from receiver.clients.kubernetes import Cluster
 from receiver.model.errors import (
@@ -23,6 +24,8 @@ from receiver.model.workflow import Phase, Workflow
 from receiver.sandbox import argo_server, scenario
 from receiver.sandbox.argo import ArgoController
 from receiver.sandbox.kubernetes import ADMIN, POD, WORKFLOW, ApiServer, Grant, Identity, Json, reader
+from receiver.settings import Hidden, Settings
+from receiver.settings.acting import Argo
 
 WHERE = "taskmaster"
 PATCHER = Identity(
@@ -102,6 +105,18 @@ async def test_a_cluster_that_knows_argo_server_reads_offloaded_steps_by_itself(
     assert (len(whole.nodes or ()), whole.nodes_unreadable) == (3, "")
     assert bare.nodes is None
     assert "the database is away" in bare.nodes_unreadable
+
+
+async def test_an_argo_server_that_is_configured_is_asked_for_offloaded_steps(place: Place) -> None:
+    await place.failed()
+    place.stand.offload(WHERE, "play")
+
+    argo = connect_argo(Settings(argo=Argo(server_url=place.stand.origin, token=Hidden("all"))), place.cluster)
+    whole = await place.read()
+
+    assert argo is not None
+    await argo.close()
+    assert [node.display_name for node in whole.nodes or ()] == ["play", "prepare", "implement"]
 
 
 async def test_the_steps_of_another_run_of_that_name_are_not_taken_for_those_that_were_asked_for(place: Place) -> None:
