@@ -18,6 +18,7 @@ from receiver.store.database import Database, Transaction
 from receiver.store.history.tiers import Cold
 from receiver.store.intake import Intake
 from receiver.store.jobs import Queue
+from receiver.web import health
 from receiver.web.api.slack import Buttons
 from receiver.web.app import make_app
 from receiver.web.feed import Feed
@@ -25,6 +26,13 @@ from receiver.web.health import Check
 from receiver.web.replay import Replay
 from receiver.webhook.access import Access, Keys
 from receiver.webhook.route import Receive, Scope, Send
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have checks of health wait for as long as a busy machine takes: how long they may is not what is tested."""
+    monkeypatch.setattr(health, "PATIENCE", timedelta(seconds=60))
+
 
 ROLES = ("ingest", "viewer", "operator", "admin")
 
