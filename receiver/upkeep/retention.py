@@ -1,7 +1,7 @@
 """Drops what goes by itself: raw deliveries, tombstones, evidence, backtests, details of stories that have gone."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -10,7 +10,7 @@ import structlog
 from receiver.model.errors import StoreError
 from receiver.settings import Retention
 from receiver.store import details, pruning, tombstones
-from receiver.store.database import Database
+from receiver.store.database import Database, Transaction
 
 log = structlog.get_logger()
 
@@ -63,13 +63,7 @@ async def drop_evidence(database: Database, horizon: datetime) -> None:
     Raises:
         StoreError: The database cannot be used; what was dropped before is gone.
     """
-    dropped = 0
-    while True:
-        async with database.transaction() as tx:
-            some = await details.drop_evidence(tx, horizon)
-        dropped += some
-        if not some:
-            break
+    dropped = await _drop_all(database, details.drop_evidence, horizon)
     async with database.transaction() as tx:
         backtests = await details.drop_backtests(tx, horizon)
     if dropped or backtests:
@@ -82,17 +76,24 @@ async def drop_stories(database: Database, horizon: datetime) -> None:
     Raises:
         StoreError: The database cannot be used; what was dropped before is gone.
     """
-    dropped = 0
-    while True:
-        async with database.transaction() as tx:
-            some = await details.drop_details(tx, horizon)
-        dropped += some
-        if not some:
-            break
+    dropped = await _drop_all(database, details.drop_details, horizon)
     async with database.transaction() as tx:
         await details.forget_lineages(tx, horizon)
     if dropped:
         log.info("retention", action="details_dropped", incidents=dropped)
+
+
+async def _drop_all(
+    database: Database, drop: Callable[[Transaction, datetime], Awaitable[int]], horizon: datetime
+) -> int:
+    """Drop some at a time, each in a transaction of its own, until none are left; answers how many there were."""
+    dropped = 0
+    while True:
+        async with database.transaction() as tx:
+            some = await drop(tx, horizon)
+        if not some:
+            return dropped
+        dropped += some
 
 
 async def _delete_stray(database: Database, horizon: datetime) -> bool:
