@@ -1,9 +1,7 @@
 """`receiver archive` and its API, on a stand-in cluster, a real Postgres and a real S3 store."""
 
-import asyncio
 import json
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +10,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from sqlalchemy import text
 
-from receiver.cli import front
 from receiver.model.archive import canonical
 from receiver.sandbox.argo import ArgoController
 from receiver.sandbox.kubernetes import WORKFLOW, ApiServer
 from receiver.sandbox.scenario import workflow
 from receiver.store.database import Database
+from tests.integration.command_line import Receiver, command_line
 
 AT = "2026-11-24T03:22:31Z"
 SHAPE = {
@@ -25,8 +23,6 @@ SHAPE = {
     "finished_at": AT, "archived_at": AT, "archived_by": "ann", "bucket": "b", "key": "k", "size": 1, "sha256": "s",
     "content_sha256": "c", "masked": False, "verified_at": None, "trouble": "",
 }  # fmt: skip
-
-Receiver = Callable[..., Awaitable[tuple[int, str, str]]]
 
 
 @pytest.fixture
@@ -67,22 +63,7 @@ def receiver(config: Path, weed: Any, monkeypatch: pytest.MonkeyPatch, capfd: py
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(front, "set_up_logs", lambda: None)
-
-    def call(*words: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["receiver", "archive", *words])
-        try:
-            front.main()
-        except SystemExit as end:
-            return int(end.code or 0)
-        return 0
-
-    async def receiver(*words: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = await asyncio.to_thread(call, *words)
-        return (code, *capfd.readouterr())
-
-    return receiver
+    return command_line(monkeypatch, capfd, "archive")
 
 
 async def test_a_workflow_is_archived_listed_brought_back_and_verified(

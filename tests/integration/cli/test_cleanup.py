@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,12 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from receiver.cli import front
 from receiver.model.archive import canonical, unpacked
 from receiver.sandbox.kubernetes import WORKFLOW, ApiServer, Json
 from receiver.sandbox.kubernetes.access import holder
 from receiver.sandbox.kubernetes.registry import timestamp
+from tests.integration.command_line import Receiver, command_line
 
-Receiver = Callable[..., Awaitable[tuple[int, str, str]]]
 MANY = 30
 
 
@@ -67,22 +66,7 @@ def config(database_url: str, weed: Any, api: ApiServer, tmp_path: Path, monkeyp
 def receiver(config: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Receiver:
     """The command line with these settings."""
     assert config.exists()
-    monkeypatch.setattr(front, "set_up_logs", lambda: None)
-
-    def call(*words: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["receiver", *words])
-        try:
-            front.main()
-        except SystemExit as end:
-            return int(end.code or 0)
-        return 0
-
-    async def receiver(*words: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = await asyncio.to_thread(call, *words)
-        return (code, *capfd.readouterr())
-
-    return receiver
+    return command_line(monkeypatch, capfd)
 
 
 async def test_a_cleanup_is_planned_done_listed_and_judged(receiver: Receiver, api: ApiServer) -> None:
@@ -190,9 +174,12 @@ async def test_a_process_that_is_killed_in_the_middle_leaves_no_workflow_unarchi
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "receiver", "cleanup", env=dict(os.environ), stdout=-3, stderr=-3
     )
-    await api.faults.until_seen(2, method="DELETE")
+    deleting = asyncio.create_task(api.faults.until_seen(2, method="DELETE"))
+    gone = asyncio.create_task(process.wait())
+    await asyncio.wait((deleting, gone), return_when=asyncio.FIRST_COMPLETED)
+    assert not gone.done(), "it ended before it deleted anything"
     process.send_signal(signal.SIGKILL)
-    await process.wait()
+    await gone
     there = {one["metadata"]["name"] for one in api.storage.every(WORKFLOW, "argo")}
 
     bucket = json.loads(config.read_text())["archive"]["bucket"]

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import sys
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -11,14 +9,12 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import text
 
-from receiver.cli import front
 from receiver.store import standings
 from receiver.store.database import Database
+from tests.integration.command_line import Receiver, command_line
 
 NOW: Final = datetime(2026, 11, 24, 3, 22, 31, 673412, UTC)
 DELIVERY: Final = Path(__file__).parents[2] / "data/deliveries/single.01.firing.json"
-
-Receiver = Callable[..., Awaitable[tuple[int, str, str]]]
 
 
 @pytest.fixture
@@ -30,22 +26,7 @@ def receiver(
     config.write_text(f"data_dir: {tmp_path}\ndatabase: {{url: '{database_url}'}}\n", encoding="utf-8")
     monkeypatch.setenv("RECEIVER_CONFIG", str(config))
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(front, "set_up_logs", lambda: None)
-
-    def call(*words: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["receiver", *words])
-        try:
-            front.main()
-        except SystemExit as end:
-            return int(end.code or 0)
-        return 0
-
-    async def receiver(*words: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = await asyncio.to_thread(call, *words)
-        return (code, *capfd.readouterr())
-
-    return receiver
+    return command_line(monkeypatch, capfd)
 
 
 async def test_every_reading_command_says_the_same_about_a_service_as_about_its_database(
