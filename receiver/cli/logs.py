@@ -2,8 +2,19 @@
 
 import logging
 import sys
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
 
 import structlog
+
+_COUNTED: Final = ("warning", "error", "critical")
+_lines: Final = Counter(dict.fromkeys(_COUNTED, 0))
+
+
+def lines_written() -> Mapping[str, int]:
+    """Say how many lines of each level this process has written, from warnings up."""
+    return _lines
 
 
 def set_up_logs() -> None:
@@ -12,6 +23,7 @@ def set_up_logs() -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _count,
     ]
     pretty = sys.stderr.isatty()
     last: structlog.typing.Processor = (
@@ -32,3 +44,10 @@ def set_up_logs() -> None:
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[foreign], force=True)
+
+
+def _count(_: object, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Count a line and let it pass."""
+    if line.get("level") in _COUNTED:
+        _lines[line["level"]] += 1
+    return line

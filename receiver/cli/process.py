@@ -18,6 +18,7 @@ from litestar.types import ASGIApp
 from msgspec.structs import replace
 
 from receiver.cli.entrance import Entrance, open_entrance
+from receiver.cli.figures import show_work
 from receiver.cli.s3 import make_bucket, open_cold, open_s3
 from receiver.cli.waking import waking
 from receiver.cli.watch import keep_watch, look_at_peers
@@ -42,7 +43,6 @@ from receiver.web.app import make_app
 from receiver.web.bypass import with_short_way
 from receiver.web.feed import Feed
 from receiver.web.health import SPOOL, Check, Condition, State
-from receiver.web.metrics import ReloadFigures, Reloads
 from receiver.web.replay import Replay
 from receiver.webhook.access import Access, Keys
 from receiver.webhook.route import Door
@@ -106,8 +106,7 @@ async def running(settings: Settings, *, say: Callable[[str], None] = say_on_con
         labour, reloading = Labour(rooms), _reloading(settings, rooms)
         entrance = await stack.enter_async_context(open_entrance(settings, rooms))
         labour.give_way(entrance.crowded)
-        if reloading is not None:
-            entrance.registry.register(ReloadFigures(lambda: _reloads(reloading)))
+        show_work(entrance.registry, labour, reloading)
         feed = Feed(database)
         cold = await stack.enter_async_context(open_cold(settings, s3))
         app = _app(settings, rooms, labour, entrance, feed, cold=cold, reloading=reloading)
@@ -268,10 +267,6 @@ def _reloading(settings: Settings, rooms: Rooms) -> Reloading | None:
     if not isinstance(folder, str) or not isinstance(rooms.playbooks, Playbooks):
         return None
     return Reloading(Path(folder), rooms.playbooks, lambda: _make_known(rooms))
-
-
-def _reloads(reloading: Reloading) -> Reloads:
-    return Reloads(taken=reloading.taken, refused=reloading.refused, stale=bool(reloading.trouble))
 
 
 def _listed(rooms: Rooms) -> list[catalogue.Listed]:

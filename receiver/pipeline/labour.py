@@ -57,6 +57,11 @@ class Labour:
         """Say which part does not run at the moment, and why; empty when all is well."""
         return "; ".join(f"{part}: {reason}" for part, reason in sorted(self._failing.items()))
 
+    @property
+    def failing(self) -> int:
+        """Count the parts that do not run at the moment."""
+        return len(self._failing)
+
     async def run(self) -> None:
         """Work until cancelled."""
         try:

@@ -33,6 +33,12 @@ _ALIVE: Final = "select exists (select from procrastinate_workers where last_hea
 _JOBS: Final = table("procrastinate_jobs", column("task_name"), column("args"), column("status"))
 """Of procrastinate's own table, what we ask it."""
 
+_WAITING: Final = """
+select task_name, count(*) as number from procrastinate_jobs
+where status = 'todo' and queue_name = :queue and (scheduled_at is null or scheduled_at <= now())
+group by task_name
+"""
+
 _GRACE: Final = timedelta(seconds=10)
 """How long jobs under way are given to end."""
 _GOODBYE: Final = timedelta(seconds=1)
@@ -167,6 +173,11 @@ class _Jobs(manager.JobManager):
                 arguments=job.task_kwargs,
                 hint=f"this process stood still for over {_STALLED.total_seconds():.0f} s, and another did the job",
             )
+
+
+async def count_waiting(transaction: Transaction) -> dict[str, int]:
+    """Count the jobs that no worker has taken yet, by kind; those of a later time are not among them."""
+    return {row.task_name: int(row.number) for row in await transaction.execute(text(_WAITING), {"queue": _QUEUE})}
 
 
 def waits(job: Job, argument: str, number: SQLColumnExpression[int]) -> ColumnElement[bool]:

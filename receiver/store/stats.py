@@ -352,6 +352,11 @@ async def _silent(
     return found, int(rows[0].number) if rows else 0
 
 
+async def healed_between(tx: Transaction, since: datetime, until: datetime) -> Healing:
+    """Count the incidents that were closed within a span of time, and how many no person had to do anything about."""
+    return await _healing(tx, {"since": since, "until": until, "namespace": None, "workflow": None})
+
+
 async def _healing(tx: Transaction, asked: Mapping[str, Any]) -> Healing:
     row = (await tx.execute(text(_HEALING), {**asked, "proofs": list(PROOFS)})).one()
     return Healing(closed=int(row.closed), healed=int(row.healed))

@@ -35,7 +35,7 @@ from receiver.web.api.slack import Buttons
 from receiver.web.description import WEBHOOK_PATH, describe, schema
 from receiver.web.feed import Feed
 from receiver.web.health import Check, Health, healthz, readyz
-from receiver.web.metrics import Exposition, OpenCounts, metrics
+from receiver.web.metrics import Exposition, metrics
 from receiver.web.question import refuse_unknown
 from receiver.web.replay import Replay
 from receiver.webhook import route
@@ -82,7 +82,7 @@ def make_app(
         lifespan: What lives as long as the application, entered in this order.
     """
     health = Health(database, checks or {})
-    exposition = Exposition(registry, OpenCounts(database))
+    exposition = Exposition(registry, database)
     things = {
         "database": database,
         "alerts_of_all_tiers": TieredAlerts(database, cold),

@@ -4,13 +4,12 @@ The numbers of the database are read at most every few seconds, however often Pr
 away they are left out, and `receiver_database_up` says why; the rest is shown as ever.
 """
 
-import time
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-import structlog
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from prometheus_client import CollectorRegistry
@@ -21,21 +20,18 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from receiver.model.errors import StoreError
 from receiver.model.message import Place
 from receiver.model.remediation import RunState
-from receiver.store.database import Database, within
+from receiver.store.database import Database
 from receiver.store.history.counts import Counts, count_open
+from receiver.store.jobs import Job
 from receiver.store.spool import Figures
 from receiver.web.access import OPEN
+from receiver.web.recent import RecentCounts
+from receiver.web.sample import Sample
 
 FRESH: Final = timedelta(seconds=5)
 """For which the numbers of the database are shown again."""
-
-PATIENCE: Final = timedelta(seconds=2)
-"""With which the database is waited for; Prometheus gives up after ten seconds."""
-
-_log = structlog.get_logger(__name__)
 
 
 class OpenCounts(Collector):
@@ -43,34 +39,18 @@ class OpenCounts(Collector):
 
     Args:
         database: Where it is counted.
-        clock: Seconds of a monotonic clock.
     """
 
-    def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._database = database
-        self._clock = clock
-        self._counted_at: float | None = None
-        self._counts: Counts | None = None
+    def __init__(self, database: Database) -> None:
+        self._sample: Sample[Counts] = Sample(database, count_open, fresh=FRESH)
 
     async def refresh(self) -> None:
         """Count again, unless that was done a moment ago."""
-        now = self._clock()
-        if self._counted_at is not None and now - self._counted_at < FRESH.total_seconds():
-            return
-        self._counted_at = now
-        try:
-            self._counts = await within(PATIENCE, self._count())
-        except StoreError as error:
-            self._counts = None
-            _log.warning("metrics_without_database", reason=str(error))
-
-    async def _count(self) -> Counts:
-        async with self._database.transaction() as tx:
-            return await count_open(tx)
+        await self._sample.refresh()
 
     def collect(self) -> Iterator[Metric]:
         """Give the gauges as of the last counting."""
-        counts = self._counts
+        counts = self._sample.numbers
         yield GaugeMetricFamily("receiver_database_up", "1 while the database answers.", value=int(counts is not None))
         if counts is None:
             return
@@ -88,6 +68,24 @@ class OpenCounts(Collector):
             "Bodies that were not understood, and about which nobody has decided.",
             value=counts.deadletters_open,
         )
+        waiting = GaugeMetricFamily("receiver_jobs_waiting", "Jobs that no worker has taken yet.", labels=["job"])
+        for job in Job:
+            waiting.add_metric([job.title], counts.jobs_waiting.get(job.title, 0))
+        yield waiting
+        peers = GaugeMetricFamily(
+            "receiver_alertmanagers",
+            "Alertmanagers that are asked, by whether they answered the last time.",
+            labels=["state"],
+        )
+        peers.add_metric(["answering"], counts.peers_answering)
+        peers.add_metric(["failing"], counts.peers_failing)
+        yield peers
+        if counts.peers_asked_at is not None:
+            yield GaugeMetricFamily(
+                "receiver_alertmanagers_asked_timestamp_seconds",
+                "When the Alertmanager was asked that was not for longest.",
+                value=counts.peers_asked_at.timestamp(),
+            )
 
 
 class SpoolFigures(Collector):
@@ -157,25 +155,52 @@ class ReloadFigures(Collector):
         )
 
 
+class WorkFigures(Collector):
+    """Whether the parts of the work go on, and what the log complains of.
+
+    Args:
+        failing: How many parts of the work do not run at the moment.
+        lines: Lines of the log from warnings up since the process began, by level.
+    """
+
+    def __init__(self, failing: Callable[[], int], lines: Callable[[], Mapping[str, int]]) -> None:
+        self._failing = failing
+        self._lines = lines
+
+    def collect(self) -> Iterator[Metric]:
+        """Give the figures as they are now."""
+        yield GaugeMetricFamily(
+            "receiver_parts_failing",
+            "Parts of the work that do not run and are tried again; `/readyz` names them.",
+            value=self._failing(),
+        )
+        lines = CounterMetricFamily("receiver_log_lines", "Lines of the log, from warnings up.", labels=["level"])
+        for level, number in self._lines().items():
+            lines.add_metric([level], number)
+        yield lines
+
+
 class Exposition:
     """All that is shown.
 
     Args:
         registry: Where the rooms put their own counters; metrics of the process are added here.
-        counts: What is open in the database.
+        database: What is open in it, and what happened lately, are shown too.
     """
 
-    def __init__(self, registry: CollectorRegistry, counts: OpenCounts) -> None:
+    def __init__(self, registry: CollectorRegistry, database: Database) -> None:
         self._registry = registry
-        self._counts = counts
-        registry.register(counts)
+        self._counts = OpenCounts(database)
+        self._recent = RecentCounts(database)
+        registry.register(self._counts)
+        registry.register(self._recent)
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
 
     async def write(self, accept: str) -> tuple[bytes, str]:
         """Write the metrics in a format that is accepted; returns them with the format's name."""
-        await self._counts.refresh()
+        await asyncio.gather(self._counts.refresh(), self._recent.refresh())
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
