@@ -68,7 +68,7 @@ class OpenCounts(Collector):
             "Bodies that were not understood, and about which nobody has decided.",
             value=counts.deadletters_open,
         )
-        waiting = GaugeMetricFamily("receiver_jobs_waiting", "Jobs that no worker has taken yet.", labels=["job"])
+        waiting = GaugeMetricFamily("receiver_jobs_waiting", "Jobs that no worker has taken yet.", labels=["kind"])
         for job in Job:
             waiting.add_metric([job.title], counts.jobs_waiting.get(job.title, 0))
         yield waiting

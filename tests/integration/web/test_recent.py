@@ -75,4 +75,4 @@ async def test_metrics_show_how_late_people_were_told_and_who_answers(site: Any,
     assert shown["receiver_events_last_hour{kind=alert.closed}"] == 0
     assert shown["receiver_alertmanagers{state=answering}"] == 1
     assert shown["receiver_alertmanagers{state=failing}"] == 1
-    assert shown["receiver_jobs_waiting{job=look}"] == 0
+    assert shown["receiver_jobs_waiting{kind=look}"] == 0
