@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-long lint format bench docs environment
+.PHONY: help demo test test-long lint format bench docs dashboards environment
 
 # A Python of this machine is used; none is downloaded behind your back.
 export UV_PYTHON_PREFERENCE := only-system
@@ -33,7 +33,7 @@ PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3
 SIDE_BY_SIDE ?= 3
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: environment ## Play a real incident on this machine (ARGS=--once to end with the story)
 	$(RUN) receiver demo $(ARGS)
@@ -61,6 +61,9 @@ bench: environment ## Measure intake and history as ratios, in one run of some m
 
 docs: environment ## Check that the documentation is true: links, rooms, states, commands
 	$(RUN) pytest tests/architecture/test_docs.py
+
+dashboards: environment ## Write the dashboards of Grafana anew from deploy/grafana
+	$(RUN) python -m deploy.grafana
 
 # The environment follows the lock file, to the letter. The first time is seen, the later ones are milliseconds.
 environment: $(if $(findstring /,$(UV)),$(UV))
