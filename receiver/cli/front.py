@@ -101,11 +101,17 @@ def serve(
 
 
 @app.command()
-def worker(config: Config = None) -> None:
+def worker(
+    config: Config = None,
+    host: Annotated[str | None, typer.Option(metavar="H", help="Where to answer; else server.host.")] = None,
+    port: Annotated[
+        int | None, typer.Option(metavar="P", help="Answer /healthz, /readyz and /metrics here; else nowhere.")
+    ] = None,
+) -> None:
     """Run the job worker alone, for more replicas."""
     from receiver.cli.process import work as working  # noqa: PLC0415
 
-    run(working(settings_of(config)))
+    run(working(settings_of(config), host=host, port=port))
 
 
 @app.command()

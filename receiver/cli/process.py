@@ -1,24 +1,22 @@
 """The service as a process: the door and the pages, the worker behind them, and how both begin and end."""
 
 import asyncio
-import gc
 import secrets
 import signal
-import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 import typer
-import uvicorn
 from litestar.types import ASGIApp
-from msgspec.structs import replace
+from prometheus_client import CollectorRegistry
 
 from receiver.cli.entrance import Entrance, open_entrance
 from receiver.cli.figures import show_work
+from receiver.cli.listening import background, listening, serving, take_port
 from receiver.cli.s3 import make_bucket, open_cold, open_s3
 from receiver.cli.waking import waking
 from receiver.cli.watch import keep_watch, look_at_peers
@@ -40,6 +38,7 @@ from receiver.upkeep.retention import keep_retention
 from receiver.upkeep.rollup import keep_counted
 from receiver.web.api.slack import Buttons
 from receiver.web.app import make_app
+from receiver.web.aside import make_aside
 from receiver.web.bypass import with_short_way
 from receiver.web.feed import Feed
 from receiver.web.health import SPOOL, Check, Condition, State
@@ -49,23 +48,22 @@ from receiver.webhook.route import Door
 
 log = structlog.get_logger()
 
-_COLLECT_AFTER: Final = 20_000
-"""Objects made and not ended between two looks of the garbage collector; Python's default is 700."""
 _MIGRATION_PAUSE: Final = timedelta(seconds=2)
-_GRACE: Final = timedelta(seconds=15)
-"""How long requests and jobs under way are given to end."""
 
 
 async def serve(settings: Settings, *, host: str | None, port: int | None) -> None:
     """Run the whole service until it is asked to stop."""
-    settings = _listening(settings, host, port)
+    settings = listening(settings, host, port)
     async with running(settings) as url:
         typer.echo(f"receiver listens on {url}", err=True)
         await _until_asked_to_stop()
 
 
-async def work(settings: Settings) -> None:
-    """Run the worker alone until it is asked to stop; the database must be one that others reach too."""
+async def work(settings: Settings, *, host: str | None, port: int | None) -> None:
+    """Run the worker alone until it is asked to stop; the database must be one that others reach too.
+
+    With a port it answers there how it is; without one it does not listen at all.
+    """
     if not settings.database.secret.given:
         raise SettingsError("`receiver worker` needs database.url: the embedded database belongs to one machine")
     async with AsyncExitStack() as stack:
@@ -74,9 +72,14 @@ async def work(settings: Settings) -> None:
         s3 = await stack.enter_async_context(open_s3(settings))
         rooms = await stack.enter_async_context(open_rooms(settings, database, vault=s3, bucket=make_bucket(s3)))
         labour, reloading = Labour(rooms), _reloading(settings, rooms)
-        await stack.enter_async_context(
-            _background("worker", _behind_the_door(settings, url, rooms, labour, reloading))
-        )
+        if port is not None:
+            listener = take_port(listening(settings, host, port))
+            stack.callback(listener.close)
+            registry = CollectorRegistry()
+            show_work(registry, labour, reloading)
+            app = make_aside(database=database, registry=registry, checks=_checks(rooms, labour, None, reloading))
+            await stack.enter_async_context(serving(app, listener))
+        await stack.enter_async_context(background("worker", _behind_the_door(settings, url, rooms, labour, reloading)))
         await _until_asked_to_stop()
 
 
@@ -95,7 +98,7 @@ async def running(settings: Settings, *, say: Callable[[str], None] = say_on_con
         DocumentError: A playbook is refused.
     """
     check_exposure(settings)
-    listener = _listen(settings)
+    listener = take_port(settings)
     async with AsyncExitStack() as stack:
         stack.callback(listener.close)
         url = await stack.enter_async_context(database_url(settings))
@@ -111,10 +114,8 @@ async def running(settings: Settings, *, say: Callable[[str], None] = say_on_con
         cold = await stack.enter_async_context(open_cold(settings, s3))
         app = _app(settings, rooms, labour, entrance, feed, cold=cold, reloading=reloading)
         drain = entrance.drain
-        await stack.enter_async_context(_background("drain", lambda: labour.keep_going("drain", drain.step)))
-        await stack.enter_async_context(
-            _background("worker", _behind_the_door(settings, url, rooms, labour, reloading))
-        )
+        await stack.enter_async_context(background("drain", lambda: labour.keep_going("drain", drain.step)))
+        await stack.enter_async_context(background("worker", _behind_the_door(settings, url, rooms, labour, reloading)))
         letters = LetterBound(
             rooms.database,
             most=settings.deadletters.most,
@@ -122,8 +123,8 @@ async def running(settings: Settings, *, say: Callable[[str], None] = say_on_con
             registry=entrance.registry,
             now=rooms.now,
         )
-        await stack.enter_async_context(_background("deadletters", letters.keep))
-        await stack.enter_async_context(_serving(app, listener, feed))
+        await stack.enter_async_context(background("deadletters", letters.keep))
+        await stack.enter_async_context(serving(app, listener, feed))
         yield f"http://{settings.server.host}:{listener.getsockname()[1]}"
 
 
@@ -282,89 +283,6 @@ def _listed(rooms: Rooms) -> list[catalogue.Listed]:
         )
         for playbook in rooms.playbooks
     ]
-
-
-def _listening(settings: Settings, host: str | None, port: int | None) -> Settings:
-    """Let the command line have the last word about where to listen."""
-    server = replace(
-        settings.server,
-        host=settings.server.host if host is None else host,
-        port=settings.server.port if port is None else port,
-    )
-    return replace(settings, server=server)
-
-
-def _listen(settings: Settings) -> socket.socket:
-    """Take the port before anything else is opened: a second service on it is the commonest mistake."""
-    where = (settings.server.host, settings.server.port)
-    try:
-        return socket.create_server(where, backlog=2048, reuse_port=False)
-    except OSError as error:
-        raise SettingsError(
-            f"cannot listen on {where[0]}:{where[1]}: {error.strerror}; choose another --port"
-        ) from error
-
-
-@asynccontextmanager
-async def _serving(app: ASGIApp, listener: socket.socket, feed: Feed) -> AsyncIterator[None]:
-    """Answer requests while the block lasts."""
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        lifespan="on",
-        server_header=False,
-        timeout_graceful_shutdown=int(_GRACE.total_seconds()),
-    )
-    server = _Server(config)
-    async with _background("door", lambda: server.serve(sockets=[listener])) as task:
-        while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn tells it by an attribute only
-            await asyncio.sleep(0.01)
-        try:
-            with _spared_collector():
-                yield
-        finally:
-            await feed.end()
-            server.should_exit = True
-            await asyncio.wait([task], timeout=_GRACE.total_seconds())
-
-
-@contextmanager
-def _spared_collector() -> Iterator[None]:
-    """Let the garbage collector come less often, and leave alone what was made at the start and stays.
-
-    Under load it took a tenth of the CPU time of receiving, and found nothing: hardly anything here is a cycle.
-    """
-    gc.collect()
-    gc.freeze()
-    before = gc.get_threshold()
-    gc.set_threshold(_COLLECT_AFTER)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn without signal handlers of its own: the command line decides when it ends."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone."""
-        yield
-
-
-@asynccontextmanager
-async def _background(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[asyncio.Task[None]]:
-    """Run work beside the block, and cancel it at its end; when it breaks, the block is cancelled too."""
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(work(), name=name)
-        try:
-            yield task
-        finally:
-            task.cancel()
 
 
 async def _until_asked_to_stop() -> None:

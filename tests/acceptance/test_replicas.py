@@ -8,7 +8,7 @@ import pytest
 from receiver.sandbox.alertmanager import delivery
 from receiver.sandbox.scenario import stuck_workflow
 
-from .conftest import CHANNEL, NAMESPACE, Stage, complaints, until
+from .conftest import CHANNEL, NAMESPACE, Stage, complaints, free_port, until
 
 WORKFLOW = "rex-implements-login"
 
@@ -49,7 +49,9 @@ async def test_two_replicas_that_get_the_same_deliveries_restart_once_and_say_it
 async def test_a_worker_ends_what_a_killed_service_began_and_is_itself_stopped_quietly(stage: Stage) -> None:
     stuck_workflow(stage.cluster, NAMESPACE, WORKFLOW, course="hang, succeed")
     service = await stage.serve()
-    worker = await stage.start("worker", settings=stage.settings())
+    port = free_port()
+    worker = await stage.start("worker", "--port", str(port), settings=stage.settings())
+    worker.url = f"http://127.0.0.1:{port}"
     stage.cluster.faults.slow(timedelta(seconds=2), method="PATCH")
 
     assert (await service.deliver(stage.alert(WORKFLOW))).status == 200
@@ -59,6 +61,9 @@ async def test_a_worker_ends_what_a_killed_service_began_and_is_itself_stopped_q
     async with stage.argo:
         await healed_once(stage, within=150)
 
+    await worker.ready()
+    assert "receiver_parts_failing 0.0" in (await worker.ask("/metrics", role=None)).text
+    assert (await worker.ask("/api/v1/incidents", role="admin")).status == 404
     assert await worker.stop() == 0
     assert complaints(worker.said) == []
 
