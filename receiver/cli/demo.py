@@ -204,6 +204,8 @@ def _show_end(console: Console, stage: Stage, url: str) -> None:
     for alert in stage.pagerduty.alerts:
         console.print(Text(f"PagerDuty: {alert.summary} ({alert.status.value})"))
     token = stage.tokens["viewer"]
+    console.print("\nThe console, logged in as admin of the demo:")
+    console.print(f"  {url}/login#{stage.tokens['admin']}", soft_wrap=True)
     console.print("\nWhere to look (the token may read, nothing else):")
     console.print(f"  curl -H 'Authorization: Bearer {token}' {url}/api/v1/incidents", soft_wrap=True)
     console.print(f"  curl -H 'Authorization: Bearer {token}' {url}/api/v1/remediations", soft_wrap=True)

@@ -159,6 +159,7 @@ def _app(
         registry=entrance.registry,
         cold=cold,
         buttons=Buttons(settings.slack.signing, settings.slack.users),
+        public_url=settings.server.public_url,
         checks={SPOOL: entrance.look, **_checks(rooms, labour, cold, reloading)},
     )
     return with_short_way(app, door)
@@ -171,6 +172,8 @@ def _access(settings: Settings) -> Access:
     token = secrets.token_urlsafe(24)
     typer.echo("no tokens are configured, so only this machine may read and post deliveries", err=True)
     typer.echo(f"for everything else, the admin's token of this run is {token}", err=True)
+    address = settings.server.public_url or f"http://{settings.server.host}:{settings.server.port}"
+    typer.echo(f"the console, logged in with it: {address.rstrip('/')}/login#{token}", err=True)
     return Access(Keys((Token(name="admin of this run", role="admin", token=Hidden(token)),)), local=True)
 
 

@@ -8,6 +8,7 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
+from receiver.web.session import Sessions
 from receiver.webhook.access import CHALLENGE, Access, Caller, Refusal, Role
 
 _ROLE: Final = "role"
@@ -30,16 +31,23 @@ def needed(handler: BaseRouteHandler) -> Role | None:
     return wanted if isinstance(wanted, Role) else Role.ADMIN
 
 
-def guard(access: Access) -> Guard:
-    """Make the guard of all routes; it leaves the caller in the connection as its user."""
+def guard(access: Access, sessions: Sessions) -> Guard:
+    """Make the guard of all routes; it leaves the caller in the connection as its user.
+
+    A token counts before a session. Whatever changes something and names a page as its origin must name one of ours.
+    """
 
     def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         role = needed(handler)
         if role is None:
             return
-        admitted = access.admit(connection.scope["headers"], role)
+        known = sessions.caller(connection)
+        admitted = access.admit(connection.scope["headers"], role, known=known)
         if isinstance(admitted, Refusal):
             raise _refused(admitted)
+        complaint = sessions.complaint(connection, in_session=admitted is known)
+        if complaint is not None:
+            raise HTTPException(status_code=HTTPStatus.FORBIDDEN.value, detail=complaint)
         connection.scope["user"] = admitted
 
     return admit

@@ -14,7 +14,7 @@ from receiver.settings import Secret
 from receiver.store.database import Database
 from receiver.store.evidence import Bundles
 from receiver.store.history.tiers import Cold, TieredAlerts
-from receiver.web import front, headers, problems
+from receiver.web import headers, problems
 from receiver.web.access import OPEN, guard
 from receiver.web.api import (
     alerts,
@@ -32,18 +32,22 @@ from receiver.web.api import (
 )
 from receiver.web.api.asking import Wake
 from receiver.web.api.slack import Buttons
+from receiver.web.console import assets, live, login, now
 from receiver.web.description import WEBHOOK_PATH, describe, schema
 from receiver.web.feed import Feed
 from receiver.web.health import Check, Health, healthz, readyz
 from receiver.web.metrics import Exposition, metrics
 from receiver.web.question import refuse_unknown
 from receiver.web.replay import Replay
+from receiver.web.session import Sessions
 from receiver.webhook import route
 from receiver.webhook.access import Access
 
 BODY_LIMIT: Final = 64 * 1024
 """Bytes of what the API itself is sent: a note, or the name of a workflow. The webhook has a limit of its own."""
 
+
+_CONSOLE: Final = (assets.asset, login.show_login, login.log_in, login.log_out, live.live, now.now)
 
 DoorApp = Callable[[route.Scope, route.Receive, route.Send], Awaitable[None]]
 """The door, as `receiver.webhook.route` makes it."""
@@ -62,6 +66,7 @@ def make_app(
     cold: Cold | None = None,
     bundles: Bundles | None = None,
     buttons: Buttons | None = None,
+    public_url: str | None = None,
     lifespan: Sequence[AbstractAsyncContextManager[None]] = (),
 ) -> Litestar:
     """Make the application; nothing is opened but what is handed in already.
@@ -79,10 +84,12 @@ def make_app(
         bundles: Reads evidence; without it, what lies in Postgres is read.
         buttons: Whose presses in Slack count; without it, nobody's do.
         checks: What `/readyz` tells beside database and migrations, by name.
+        public_url: How people reach the service; where it is `https`, browsers send a session over TLS only.
         lifespan: What lives as long as the application, entered in this order.
     """
     health = Health(database, checks or {})
     exposition = Exposition(registry, database)
+    sessions = Sessions(access, public_url=public_url)
     things = {
         "database": database,
         "alerts_of_all_tiers": TieredAlerts(database, cold),
@@ -93,13 +100,14 @@ def make_app(
         "replay": replay,
         "health": health,
         "exposition": exposition,
+        "sessions": sessions,
     }
     given = {name: _provide(thing) for name, thing in things.items()}
-    routes: list[ControllerRouterHandler] = [front.front, healthz, readyz, metrics, _api()]
+    routes: list[ControllerRouterHandler] = [*_CONSOLE, healthz, readyz, metrics, _api()]
     given["description"] = _provide(describe(routes, given))
     return Litestar(
         route_handlers=[*routes, schema, _mounted(door)],
-        guards=[guard(access), refuse_unknown],
+        guards=[guard(access, sessions), refuse_unknown],
         exception_handlers=problems.HANDLED,
         before_send=[headers.secure],
         dependencies=given,

@@ -10,6 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -28,6 +29,12 @@ INTERVAL: Final = timedelta(seconds=1)
 
 HEARTBEAT: Final = timedelta(seconds=15)
 """Between two signs of life; proxies cut connections that are silent for a minute."""
+
+NEWS_GAP: Final = timedelta(seconds=1)
+"""Between two rings for one page: in a storm it is read anew once a second, not with each line."""
+
+NEWS_PAUSE: Final = timedelta(seconds=30)
+"""After this a page is rung for even though nothing happened: ages grow, and limits run out."""
 
 BUFFER: Final = 1_000
 """Events that wait for a slow listener; one that falls further behind is let go, and resumes from where it was."""
@@ -87,9 +94,9 @@ class _Listener:
     told: set[int] = field(default_factory=set)
     """Numbers that were missing when it came, and of which it has heard since by catching up."""
 
-    def hear(self, number: int, told: bytes) -> bool:
+    def hear(self, event: Event, told: bytes) -> bool:
         """Take an event; false where it is too far behind."""
-        if number in self.told:
+        if _number(event) in self.told:
             return True
         if self.queue.qsize() >= BUFFER:
             return False
@@ -101,6 +108,30 @@ class _Listener:
         if self.queue.full():
             self.queue.get_nowait()
         self.queue.put_nowait(None)
+
+
+@dataclass(eq=False, slots=True)
+class _Bell:
+    """Somebody who wants to know only that something happened.
+
+    Attributes:
+        about: The incident that matters; None for any.
+    """
+
+    about: int | None
+    rung: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def hear(self, event: Event, told: bytes) -> bool:  # noqa: ARG002 - as every listener
+        """Ring where it matters; nobody falls behind by being rung for."""
+        if self.about in {None, event.incident_id}:
+            self.rung.set()
+        return True
+
+    def dismiss(self) -> None:
+        """Say that nothing more comes."""
+        self.over.set()
+        self.rung.set()
 
 
 class Feed:
@@ -118,7 +149,7 @@ class Feed:
         self._database = database
         self._interval = interval
         self._clock = clock
-        self._listeners: set[_Listener] = set()
+        self._listeners: set[_Listener | _Bell] = set()
         self._progress: Progress | None = None
         self._reader: asyncio.Task[None] | None = None
         self._opening = asyncio.Lock()
@@ -144,8 +175,9 @@ class Feed:
         yield b"retry: 2000\n\n"
         if self._ended:
             return
+        listener = _Listener()
         try:
-            listener, upto, missing = await self._join()
+            upto, missing = await self._join(listener)
         except StoreError as error:
             _log.warning("stream_without_database", reason=str(error))
             return
@@ -160,21 +192,47 @@ class Feed:
         finally:
             self._leave(listener)
 
-    async def _join(self) -> tuple[_Listener, int, frozenset[int]]:
+    async def news(
+        self, about: int | None = None, *, gap: timedelta = NEWS_GAP, pause: timedelta = NEWS_PAUSE
+    ) -> AsyncIterator[bytes]:
+        """Hear that something happened, as server-sent events `news` without content: once at first, then each time.
+
+        Args:
+            about: The incident that matters; None for any.
+            gap: Least time between two.
+            pause: Most time between two.
+        """
+        if self._ended:
+            return
+        bell = _Bell(about)
+        try:
+            await self._join(bell)
+        except StoreError as error:
+            _log.warning("stream_without_database", reason=str(error))
+            return
+        try:
+            while not bell.over.is_set():
+                yield b"event: news\ndata:\n\n"
+                await _within(gap, bell.over)
+                await _within(pause, bell.rung)
+                bell.rung.clear()
+        finally:
+            self._leave(bell)
+
+    async def _join(self, listener: _Listener | _Bell) -> tuple[int, frozenset[int]]:
         async with self._opening:
             if self._progress is None:
                 self._progress = await self._begin()
             if self._reader is None:
                 self._reader = asyncio.create_task(self._read(self._progress))
                 self._reader.add_done_callback(self._reader_ended)
-            listener = _Listener()
             self._listeners.add(listener)
             if self._ended:
                 # It ended while the timeline was looked at, and nobody would let this listener go.
                 listener.dismiss()
-            return listener, self._progress.highest, frozenset(self._progress.missing)
+            return self._progress.highest, frozenset(self._progress.missing)
 
-    def _leave(self, listener: _Listener) -> None:
+    def _leave(self, listener: _Listener | _Bell) -> None:
         self._listeners.discard(listener)
         if not self._listeners and self._reader is not None:
             reader, self._reader, self._progress = self._reader, None, None
@@ -242,7 +300,7 @@ class Feed:
     def _tell(self, event: Event, settled: int) -> None:
         told = _told(event, settled)
         for listener in tuple(self._listeners):
-            if not listener.hear(_number(event), told):
+            if not listener.hear(event, told):
                 self._listeners.discard(listener)
                 listener.dismiss()
 
@@ -250,6 +308,13 @@ class Feed:
         for listener in self._listeners:
             listener.dismiss()
         self._listeners.clear()
+
+
+async def _within(limit: timedelta, event: asyncio.Event) -> None:
+    """Wait for something, and for no longer than a limit."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(limit.total_seconds()):
+            await event.wait()
 
 
 def _number(event: Event) -> int:

@@ -12,10 +12,10 @@ import binascii
 import hashlib
 import hmac
 import time
-from base64 import b64decode
+from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from http import HTTPStatus
 from typing import Final
@@ -31,6 +31,9 @@ REREAD_AFTER: Final = timedelta(seconds=1)
 
 CHALLENGE: Final = 'Bearer realm="receiver", Basic realm="receiver"'
 """`WWW-Authenticate` of an answer 401."""
+
+_MOMENT: Final = 8
+"""Bytes of the end of a session: whole seconds since 1970."""
 
 Headers = Iterable[tuple[bytes, bytes]]
 """Headers as ASGI hands them over: names in lower case."""
@@ -128,6 +131,31 @@ class Keys:
         found = [key.caller for key in self._keys if hmac.compare_digest(key.digest, digest)]
         return found[0] if found else None
 
+    def open_session(self, token: str, until: datetime) -> tuple[Caller, str] | None:
+        """Recognise a token, and write what stands for it until a time; None where it is not known here.
+
+        It is the time and a seal over it, made with the token's digest: so every replica knows it that knows the
+        token, nothing need be kept, and it is over as soon as the token is changed or taken away.
+        """
+        caller = self.identify(f"Bearer {token}")
+        if caller is None:
+            return None
+        moment = int(until.timestamp()).to_bytes(_MOMENT, "big")
+        return caller, urlsafe_b64encode(moment + _seal(_digest(token.encode()), moment)).decode()
+
+    def in_session(self, session: str, now: datetime) -> Caller | None:
+        """Recognise the caller by what `open_session` wrote; None where it is over, or none of ours."""
+        self._reread()
+        try:
+            given = urlsafe_b64decode(session.encode())
+        except ValueError:
+            return None
+        moment, seal = given[:_MOMENT], given[_MOMENT:]
+        if int.from_bytes(moment, "big") <= now.timestamp():
+            return None
+        found = [key.caller for key in self._keys if hmac.compare_digest(_seal(key.digest, moment), seal)]
+        return found[0] if found else None
+
     def _reread(self) -> None:
         now = self._clock()
         if now - self._read_at >= REREAD_AFTER.total_seconds():
@@ -169,19 +197,28 @@ class Access:
         self._keys = keys
         self._local = local
 
-    def admit(self, headers: Headers, role: Role) -> Caller | Refusal:
+    @property
+    def keys(self) -> Keys:
+        """The tokens, for whoever turns one into a session."""
+        return self._keys
+
+    def admit(self, headers: Headers, role: Role, *, known: Caller | None = None) -> Caller | Refusal:
         """Decide whether a request may do what needs a role.
 
         Args:
             headers: All headers of the request.
             role: What is needed.
+            known: Who was recognised by a session; counts where no token is given.
         """
         headers = tuple(headers)
         stranger = foreign(headers) if self._local else None
         if stranger is not None:
             return Refusal(status=HTTPStatus.FORBIDDEN, reason=stranger)
         authorization = _header(headers, b"authorization")
-        caller = LOCAL if self._local and authorization is None else self._keys.identify(authorization)
+        if authorization is not None:
+            caller = self._keys.identify(authorization)
+        else:
+            caller = known or (LOCAL if self._local else None)
         if caller is None:
             return Refusal(status=HTTPStatus.UNAUTHORIZED, reason="a token that is known here is needed")
         if caller.may(role):
@@ -233,6 +270,10 @@ def _token_in(authorization: bytes | str | None) -> bytes | None:
     except binascii.Error:
         return None
     return password or None
+
+
+def _seal(digest: bytes, moment: bytes) -> bytes:
+    return hmac.digest(digest, b"a session of Receiver until " + moment, "sha256")
 
 
 def _digest(token: bytes) -> bytes:
