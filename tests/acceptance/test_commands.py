@@ -154,6 +154,7 @@ async def test_serve_leaves_its_database_to_whoever_else_uses_it(stage: Stage) -
 
 async def test_serve_ends_while_somebody_follows_the_stream_of_events(stage: Stage) -> None:
     service = await stage.serve()
+    await service.migrated()
     headers = {"Authorization": f"Bearer {stage.tokens['viewer']}"}
 
     async with stage.session.get(f"{service.url}/api/v1/events/stream", headers=headers) as stream:
