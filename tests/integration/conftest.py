@@ -21,6 +21,7 @@ from sqlalchemy import insert
 from receiver.clients.pagerduty import PagerDutyClient
 from receiver.clients.s3 import S3, Credentials
 from receiver.clients.slack import SlackClient
+from receiver.sandbox import slack_press
 from receiver.sandbox.pagerduty import EXAMPLE_KEY, PagerDutyStandIn
 from receiver.sandbox.slack import SlackStandIn
 from receiver.settings import Hidden
@@ -317,7 +318,9 @@ async def pagerduty_client(pagerduty: PagerDutyStandIn) -> AsyncIterator[PagerDu
 
 
 @pytest.fixture
-async def slack() -> AsyncIterator[SlackStandIn]:
+async def slack(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SlackStandIn]:
+    """Slack, which waits for an app that is pressed for as long as a busy machine takes."""
+    monkeypatch.setattr(slack_press, "PATIENCE_SECONDS", 60.0)
     async with SlackStandIn() as stand_in:
         yield stand_in
 
