@@ -23,8 +23,9 @@ from receiver.cli.wiring import (
 )
 from receiver.clients.kubernetes import Cluster
 from receiver.model.duration import format_duration
-from receiver.model.errors import ReceiverError, SpoolUnavailable
+from receiver.model.errors import DocumentError, ReceiverError, SpoolUnavailable
 from receiver.model.remediation import Mode
+from receiver.notify.templates import Templates
 from receiver.remediate.language import Playbook, warnings
 from receiver.remediate.loader import load_all
 from receiver.remediate.rights import READING, asked, effects_of, uses
@@ -63,7 +64,7 @@ async def check(settings: Settings) -> None:
 async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     for thing, look in (("exposure", _exposure), ("tokens", _tokens)):
         yield _tried(thing, look, settings)
-    for finding in _playbooks(settings):
+    for finding in (*_playbooks(settings), *_templates(settings)):
         yield finding
     things: tuple[tuple[str, Callable[[Settings], Awaitable[Finding | list[Finding]]]], ...] = (
         ("spool", _spool),
@@ -114,6 +115,17 @@ def _playbooks(settings: Settings) -> list[Finding]:
     for playbook in playbooks:
         found.append(Finding(mark="ok", thing="playbook", text=f"{playbook.name} is in mode {playbook.mode.value}"))
         found += [Finding(mark="warn", thing="playbook", text=text) for text in warnings(playbook)]
+    return found
+
+
+def _templates(settings: Settings) -> list[Finding]:
+    """Read the templates of the routes; one that is broken loses its words and no message."""
+    files = [route.template for route in settings.routes if route.template is not None]
+    found = []
+    for file, loaded in Templates(files).read().items():
+        broken = isinstance(loaded, DocumentError)
+        text = f"{loaded}; until then its routes speak in the built-in words" if broken else file
+        found.append(Finding(mark="FAIL" if broken else "ok", thing="template", text=text))
     return found
 
 

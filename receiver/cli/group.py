@@ -31,6 +31,7 @@ LATER: Final[Mapping[str, Later]] = {
     "why": Later("receiver.cli.why", "Every decision about an alert or an incident, above all each refusal."),
     "outbox": Later("receiver.cli.outbox", "What people were told, and what became of it: list, show, replay."),
     "routes": Later("receiver.cli.routes", "Who would be told of an alert, and why: test."),
+    "templates": Later("receiver.cli.templates", "How messages read in the words of a template: preview."),
     "deadletter": Later("receiver.cli.deadletters", "Bodies that were not understood: list, show, replay, discard."),
     "archive": Later("receiver.cli.archive", "Finished workflows on S3: setup, create, list, get, verify, restore."),
     "cleanup": Later("receiver.cli.cleanup", "Finished workflows to the archive, then out of the cluster; list, rbac."),

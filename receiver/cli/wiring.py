@@ -17,6 +17,7 @@ from receiver.clients.slack import SlackClient
 from receiver.enrich.mask import Mask
 from receiver.model.errors import SettingsError
 from receiver.model.redaction import Redaction
+from receiver.notify.templates import Templates
 from receiver.pipeline.archiving import Archivist, Bucket
 from receiver.pipeline.attaching import Attacher
 from receiver.pipeline.reloading import Playbooks
@@ -121,6 +122,7 @@ async def open_rooms(
             pagerduty=pagerduty,
             owners=settings.owners,
             pagers=pagers,
+            templates=Templates(route.template for route in settings.routes if route.template is not None),
             shadow=settings.notifications.mode == "shadow",
             alertmanagers=alertmanagers,
             vault=vault,

@@ -49,6 +49,7 @@ class Kind(Enum):
     STEP_DONE = "step.done"
     STEP_FAILED = "step.failed"
     RUN_FINISHED = "run.finished"
+    TEMPLATE_FAILED = "template.failed"
     MESSAGE_QUEUED = "message.queued"
     MESSAGE_SENT = "message.sent"
     MESSAGE_DEAD = "message.dead"

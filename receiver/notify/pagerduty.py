@@ -11,6 +11,7 @@ from receiver.clients.pagerduty import SUMMARY_LENGTH, EventAction, PagerDutySev
 from receiver.model.finding import FindingState
 from receiver.notify import account
 from receiver.notify.situation import Situation
+from receiver.notify.templates import BUILT_IN, Words
 from receiver.notify.words import clean, clean_lines, cut, weblink
 
 LONGEST_FIELD: Final = 255
@@ -24,7 +25,9 @@ def dedup_key(incident_id: int) -> str:
     return f"receiver-incident-{incident_id}"
 
 
-def trigger(situation: Situation, *, urgent: bool, why: str, public_url: str | None) -> dict[str, Any]:
+def trigger(
+    situation: Situation, *, urgent: bool, why: str, public_url: str | None, words: Words = BUILT_IN
+) -> dict[str, Any]:
     """Make the event that wakes somebody, as JSON values.
 
     Args:
@@ -32,6 +35,7 @@ def trigger(situation: Situation, *, urgent: bool, why: str, public_url: str | N
         urgent: Whether it is critical whatever its label says: a run failed, so that nobody else will help.
         why: Why somebody is woken, one sentence.
         public_url: How people reach Receiver.
+        words: What a template says in place of the built-in words.
     """
     subject = situation.story.incident.subject
     where = "/".join(part for part in (subject.namespace, subject.workflow) if part)
@@ -39,7 +43,7 @@ def trigger(situation: Situation, *, urgent: bool, why: str, public_url: str | N
     event = {
         "action": EventAction.TRIGGER.value,
         "dedup_key": dedup_key(situation.story.incident.id),
-        "summary": cut(account.lede(situation), SUMMARY_LENGTH),
+        "summary": cut(words.summary or account.lede(situation), SUMMARY_LENGTH),
         "source": _field(where or subject.cluster or account.headline(situation)),
         "severity": (PagerDutySeverity.CRITICAL if urgent else severity(situation.severity)).value,
         "timestamp": min((one.starts_at for one in firing), default=situation.story.incident.opened_at).isoformat(),
@@ -50,6 +54,7 @@ def trigger(situation: Situation, *, urgent: bool, why: str, public_url: str | N
         "links": _links(situation),
         "client": "Receiver",
         "client_url": weblink(public_url or ""),
+        "template_fault": words.fault,
     }
     return {name: value for name, value in event.items() if value}
 

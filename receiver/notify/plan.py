@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, Final
 
 from receiver.model.message import Act, Draft, Lane, Message, MessageState, Place, Priority, Story
@@ -18,6 +19,7 @@ from receiver.notify import pagerduty, slack, thread
 from receiver.notify.account import deed_of
 from receiver.notify.routes import Choice, choose
 from receiver.notify.situation import Situation, assess, is_lost
+from receiver.notify.templates import BUILT_IN, Loaded, Words, words_in
 from receiver.settings import Owner, Route
 
 
@@ -95,6 +97,7 @@ def plan(
     now: datetime,
     owners: Sequence[Owner] = (),
     public_url: str | None = None,
+    templates: Mapping[str, Loaded] = MappingProxyType({}),
 ) -> Plan:
     """Decide what is to be said.
 
@@ -108,6 +111,7 @@ def plan(
         now: The present time.
         owners: To whom what belongs; the first that matches counts.
         public_url: How people reach Receiver, for links.
+        templates: Those that the routes name, by file.
     """
     if not places.shadow:
         heard = [one for one in story.messages if one.state is not MessageState.SHADOWED]
@@ -117,10 +121,8 @@ def plan(
     situation = assess(story, now)
     choice = choose(routes, situation.labels, owners=owners, annotations=situation.annotations, at=now)
     tone = tone_of(situation, hold_until)
-    drafts = (
-        *_slack_drafts(situation, choice, tone, places, public_url),
-        *_pagerduty_drafts(situation, choice, tone, places, public_url),
-    )
+    tongue = _Tongue(situation=situation, public_url=public_url, templates=templates)
+    drafts = (*_slack_drafts(tongue, choice, tone, places), *_pagerduty_drafts(tongue, choice, tone, places))
     again = (
         hold_until if tone is Tone.SILENT else situation.heal_ends_at,
         choice.speak_at if situation.fires else None,
@@ -151,12 +153,26 @@ def _came_to_nothing(situation: Situation) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Tongue:
+    """An incident, and the words for it."""
+
+    situation: Situation
+    public_url: str | None
+    templates: Mapping[str, Loaded]
+
+    def words(self, voice: "_Voice") -> Words:
+        loaded = self.templates.get(voice.template)
+        return BUILT_IN if loaded is None else words_in(loaded, self.situation, self.public_url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Voice:
     """One place as this incident is told there, or the console in its stead.
 
     Attributes:
         said: What was planned for it so far, oldest first.
         chosen: Whether the routes lead there now; else it only hears how what it was told goes on.
+        template: The file with the words for it; empty where the built-in ones are meant.
     """
 
     incident_id: int
@@ -165,6 +181,7 @@ class _Voice:
     name: str
     said: tuple[Message, ...]
     chosen: bool
+    template: str
 
     def draft(self, act: Act, key: str, payload: Mapping[str, Any], cause: str, priority: Priority) -> Draft:
         return Draft(
@@ -181,14 +198,20 @@ class _Voice:
         return [message for message in self.said if message.draft.act in acts]
 
 
-def _voices(story: Story, place: Place, places: Configured, lanes: Sequence[Lane] = ()) -> list[_Voice]:
+def _voices(
+    story: Story,
+    place: Place,
+    places: Configured,
+    lanes: Sequence[Lane] = (),
+    templates: Mapping[Lane, str] = MappingProxyType({}),
+) -> list[_Voice]:
     """List where an incident was told of at a place, and where it is to be told now."""
     own = sorted((one for one in story.messages if one.incident_id == story.incident.id), key=lambda one: one.id)
     heard = {one.draft.lane: None for one in own if places.reaches(one.draft.lane, place)}
     # What began in the default channel stays there, whatever the default one is by now.
     began = next((lane for lane in heard if lane.address not in places.named), None)
     wanted = (lane for lane in lanes if lane.place is place)
-    chosen = {began if began and not lane.address else places.through(lane): None for lane in wanted}
+    chosen = {began if began and not lane.address else places.through(lane): lane for lane in wanted}
     return [
         _Voice(
             incident_id=story.incident.id,
@@ -197,6 +220,7 @@ def _voices(story: Story, place: Place, places: Configured, lanes: Sequence[Lane
             name=_name(lane, shadow=places.shadow),
             said=tuple(one for one in own if one.draft.lane == lane),
             chosen=lane in chosen,
+            template=templates.get(chosen.get(lane, lane), ""),
         )
         for lane in {**heard, **chosen}
     ]
@@ -231,17 +255,17 @@ def _spoken(voice: _Voice) -> _Voice:
     return replace(voice, said=tuple(one for one in voice.said if one.state is not MessageState.SUPERSEDED))
 
 
-def _slack_drafts(
-    situation: Situation, choice: Choice, tone: Tone, places: Configured, public_url: str | None
-) -> Iterator[Draft]:
+def _slack_drafts(tongue: _Tongue, choice: Choice, tone: Tone, places: Configured) -> Iterator[Draft]:
+    situation = tongue.situation
     if tone is Tone.SILENT:
         return
-    voices = _voices(situation.story, Place.SLACK, places, choice.lanes)
+    voices = _voices(situation.story, Place.SLACK, places, choice.lanes, choice.templates)
     if not voices and (situation.paging or situation.asking):
         voices = _voices(situation.story, Place.SLACK, places, choice.home)
     for voice in voices:
         if tone is Tone.LOUD:
-            content = slack.card(situation, public_url=public_url, pressed=places.buttons)
+            words = tongue.words(voice)
+            content = slack.card(situation, public_url=tongue.public_url, pressed=places.buttons, words=words)
             yield from _tell(situation, voice, choice, content)
         elif not voice.said:
             cause = "healed" if situation.healed else "over before anybody was told"
@@ -283,16 +307,16 @@ def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _pagerduty_drafts(
-    situation: Situation, choice: Choice, tone: Tone, places: Configured, public_url: str | None
-) -> Iterator[Draft]:
-    voices = _voices(situation.story, Place.PAGERDUTY, places, choice.lanes)
+def _pagerduty_drafts(tongue: _Tongue, choice: Choice, tone: Tone, places: Configured) -> Iterator[Draft]:
+    situation, public_url = tongue.situation, tongue.public_url
+    voices = _voices(situation.story, Place.PAGERDUTY, places, choice.lanes, choice.templates)
     if not any(voice.chosen for voice in voices) and situation.paging:
         voices = _voices(situation.story, Place.PAGERDUTY, places, choice.home)
     for voice in voices:
         call = _call(situation, choice, tone, voice)
         if call is not None:
-            event = pagerduty.trigger(situation, urgent=call.urgent, why=call.why, public_url=public_url)
+            words = tongue.words(voice)
+            event = pagerduty.trigger(situation, urgent=call.urgent, why=call.why, public_url=public_url, words=words)
             mapped = choice.severities.get(situation.severity)
             if mapped is not None and not call.urgent:
                 event["severity"] = mapped

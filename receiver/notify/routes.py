@@ -23,6 +23,7 @@ class Choice:
         owner: To whom the incident belongs; empty where to nobody.
         home: Where it is told of whatever the routes say: the owner's addresses, else the default ones.
         severities: What severities are called at PagerDuty.
+        templates: The file with the words for a lane, where a route names one.
         speak_at: When a route that is muted now tells of it; None where none is.
         steps: What was asked, one sentence each.
     """
@@ -33,6 +34,7 @@ class Choice:
     owner: str = ""
     home: tuple[Lane, ...] = ()
     severities: Mapping[str, str] = field(default_factory=dict)
+    templates: Mapping[Lane, str] = field(default_factory=dict)
     speak_at: datetime | None = None
     steps: tuple[str, ...] = ()
 
@@ -83,6 +85,7 @@ def choose(
         owner=owner.title if owner else "",
         home=home,
         severities=severities,
+        templates=_templates(speaking, owner),
         speak_at=min(quiet, default=None),
         steps=tuple(step for step in steps if step),
     )
@@ -143,6 +146,12 @@ def _reason(routes: Sequence[Route], taken: Sequence[tuple[int, Route]], owner: 
 def _lanes(route: Route, owner: Owner | None) -> tuple[Lane, ...]:
     addresses = {"slack": _channel(route, owner), "pagerduty": _key(owner)}
     return tuple(dict.fromkeys(Lane(Place(name), addresses[name]) for name in route.to))
+
+
+def _templates(speaking: Sequence[Route], owner: Owner | None) -> dict[Lane, str]:
+    """Name the template for each lane: that of the first route that leads there."""
+    first = {lane: route for route in reversed(speaking) for lane in _lanes(route, owner)}
+    return {lane: route.template for lane, route in first.items() if route.template is not None}
 
 
 def _channel(route: Route | None, owner: Owner | None) -> str:

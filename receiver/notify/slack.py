@@ -21,6 +21,7 @@ from receiver.model.finding import Finding, FindingState
 from receiver.notify import account
 from receiver.notify.buttons import buttons
 from receiver.notify.situation import Situation
+from receiver.notify.templates import BUILT_IN, Words
 from receiver.notify.words import clean, clean_lines, code, cost, markup, plain, slack_link
 
 TOTAL_CHARACTERS: Final = 9_000
@@ -36,30 +37,38 @@ ALL_LINKS: Final = 1_200
 """Characters of all links together; those that do not fit are left out, the last ones first."""
 
 
-def card(situation: Situation, *, public_url: str | None, pressed: bool = False) -> dict[str, Any]:
+def card(
+    situation: Situation, *, public_url: str | None, pressed: bool = False, words: Words = BUILT_IN
+) -> dict[str, Any]:
     """Make the incident's one message, as JSON values: `text` for notifications, `blocks` for the channel.
 
     Args:
         situation: The incident.
         public_url: How people reach Receiver.
         pressed: Whether somebody would take a press of a button.
+        words: What a template says in place of the built-in words.
     """
-    parts = (
-        _section(_summary(situation)),
-        _section(_alerts(situation)),
-        _section(_workflow(situation)),
-        _section(_tried(situation)),
-        _section(_log(situation)),
+    own = [SectionBlock(text=_verbatim(section)) for section in words.sections]
+    parts: tuple[Block | None, ...] = (
+        *(own or _told(situation)),
         buttons(situation) if pressed else None,
-        _context(_background(situation)),
+        None if own else _context(_background(situation)),
         _context(_links(situation, public_url)),
     )
-    header = HeaderBlock(text=PlainTextObject(text=plain(f"{_mark(situation)} {account.headline(situation)}", HEADER)))
+    title = words.title or account.headline(situation)
+    header = HeaderBlock(text=PlainTextObject(text=plain(f"{_mark(situation)} {title}", HEADER)))
     blocks: list[Block] = [header, *(part for part in parts if part is not None)]
     return {
-        "text": markup(f"{_mark(situation)} {account.lede(situation)}", TEXT),
+        "text": markup(f"{_mark(situation)} {words.summary or account.lede(situation)}", TEXT),
         "blocks": [block.to_dict() for block in blocks],
+        **({"template_fault": words.fault} if words.fault else {}),
     }
+
+
+def _told(situation: Situation) -> tuple[SectionBlock | None, ...]:
+    """Tell all that counts in the built-in words."""
+    told = (_summary, _alerts, _workflow, _tried, _log)
+    return tuple(_section(lines(situation)) for lines in told)
 
 
 def line(situation: Situation) -> dict[str, Any]:

@@ -169,7 +169,7 @@ async def past_of(transaction: Transaction, alert: Occurrence, lineage: str) -> 
 
 async def _tell(rooms: Rooms, seen: Look, waiting: Sequence[tuple[Pair, NotYet]], recount_at: datetime | None) -> None:
     """Queue what people are to be told now, and say when somebody must look again."""
-    now, incident_id = rooms.now(), seen.incident.id
+    now, incident_id, templates = rooms.now(), seen.incident.id, rooms.templates.read()
     async with rooms.database.transaction() as transaction:
         await looks.lock(transaction, incident_id)
         whole = await story(transaction, incident_id)
@@ -181,11 +181,17 @@ async def _tell(rooms: Rooms, seen: Look, waiting: Sequence[tuple[Pair, NotYet]]
             hold_until=_hold_until(seen, whole.runs, waiting),
             now=now,
             public_url=rooms.public_url,
+            templates=templates,
         )
         queued = await outbox.queue(transaction, incident_id, planned.drafts, now, shadow=rooms.shadow)
         for message in queued:
             text = f"{'in shadow, ' if rooms.shadow else ''}{message.draft.place.value}: {message.draft.cause}"
             await timeline.add(transaction, Event(at=now, kind=Kind.MESSAGE_QUEUED, text=text, incident_id=incident_id))
+            fault = message.draft.payload.get("template_fault")
+            if fault:
+                text = f"{message.draft.place.value} is told in the built-in words: {fault}"
+                event = Event(at=now, kind=Kind.TEMPLATE_FAILED, text=text, incident_id=incident_id)
+                await timeline.add(transaction, event)
         to_send = () if rooms.shadow else queued
         await rooms.queue.enqueue(transaction, Job.SEND, *({"message_id": message.id} for message in to_send))
         due = [verdict.due_at for _, verdict in waiting]

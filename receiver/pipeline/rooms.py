@@ -15,6 +15,7 @@ from receiver.clients.slack import SlackClient
 from receiver.enrich.mask import Mask
 from receiver.model.message import Place
 from receiver.notify.pace import PACES
+from receiver.notify.templates import Templates
 from receiver.pipeline.archiving import Archivist
 from receiver.pipeline.attaching import Attacher
 from receiver.remediate.language import Playbook
@@ -50,6 +51,7 @@ class Rooms:
         pagerduty: The same.
         owners: To whom what belongs.
         pagers: PagerDuty by the key of an owner, by the owner's name.
+        templates: The own words of routes.
         shadow: Whether messages are recorded and not sent.
         alertmanagers: Each peer that may be asked; none where none is configured.
         vault: The bucket for evidence; None where none is configured, and evidence lies in Postgres.
@@ -76,6 +78,7 @@ class Rooms:
     pagerduty: PagerDutyClient | None = None
     owners: Sequence[Owner] = ()
     pagers: Mapping[str, PagerDutyClient] = field(default_factory=dict)
+    templates: Templates = field(default_factory=lambda: Templates(()))
     shadow: bool = False
     alertmanagers: Sequence[AlertmanagerClient] = ()
     vault: Vault | None = None

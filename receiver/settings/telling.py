@@ -32,6 +32,9 @@ class Route(Part, frozen=True):
     """By whose clocks the hours are meant."""
     goes_on: bool = msgspec.field(name="continue", default=False)
     """Whether the routes after it are asked as well."""
+    template: str | None = None
+    """A Jinja2 file with the words of this route's messages, read again when it changes; null means the built-in ones,
+    which also stand in for a template that fails."""
 
     def is_active(self, at: datetime) -> bool:
         """Answer whether the route exists at a time."""
