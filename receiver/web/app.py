@@ -32,7 +32,7 @@ from receiver.web.api import (
 )
 from receiver.web.api.asking import Wake
 from receiver.web.api.slack import Buttons
-from receiver.web.console import assets, live, login, now
+from receiver.web.console import assets, incident, live, login, now, words
 from receiver.web.description import WEBHOOK_PATH, describe, schema
 from receiver.web.feed import Feed
 from receiver.web.health import Check, Health, healthz, readyz
@@ -47,7 +47,16 @@ BODY_LIMIT: Final = 64 * 1024
 """Bytes of what the API itself is sent: a note, or the name of a workflow. The webhook has a limit of its own."""
 
 
-_CONSOLE: Final = (assets.asset, login.show_login, login.log_in, login.log_out, live.live, now.now)
+_CONSOLE: Final = (
+    assets.asset,
+    login.show_login,
+    login.log_in,
+    login.log_out,
+    live.live,
+    now.now,
+    incident.show_incident,
+    *words.HANDLERS,
+)
 
 DoorApp = Callable[[route.Scope, route.Receive, route.Send], Awaitable[None]]
 """The door, as `receiver.webhook.route` makes it."""

@@ -16,6 +16,7 @@ from receiver.store.history import incidents, stories, timeline
 from receiver.store.history.incidents import IncidentFilter
 from receiver.web.access import needs
 from receiver.web.api.alerts import AlertShape, alert_shape
+from receiver.web.api.export import export_incident
 from receiver.web.api.incident_requests import HANDLERS
 from receiver.web.api.remediations import RunShape, run_shape
 from receiver.web.api.shapes import Cursor, Items, Limit, items_of
@@ -155,7 +156,7 @@ def _absent(incident_id: int) -> Exception:
 
 ROUTER = Router(
     "/incidents",
-    route_handlers=[list_incidents, get_incident, get_incident_timeline, *HANDLERS],
+    route_handlers=[list_incidents, get_incident, get_incident_timeline, export_incident, *HANDLERS],
     opt=needs(Role.VIEWER),
     tags=["incidents"],
 )

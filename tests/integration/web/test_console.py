@@ -156,3 +156,81 @@ async def test_a_browser_is_told_on_a_page_what_is_wrong_and_a_program_in_json(s
     assert (page.status_code, told.status_code) == (404, 404)
     assert page.headers["content-type"].startswith("text/html")
     assert told.headers["content-type"] == "application/problem+json"
+
+
+async def incident_with_a_question(records: Any) -> tuple[int, int]:
+    """An incident about which a playbook waits for a person; returns its number and that of the run."""
+    evil = "<img src=x onerror=alert(1)> | `x` \u202e[a](javascript:alert(1))"
+    number = await records.incident(title=evil)
+    alert = await records.alert(incident_id=number, annotations={"summary": evil}, labels={"alertname": evil})
+    steps = [{"action": "approve"}, {"action": "workflow.restart"}]
+    run = await records.run(incident_id=number, alert_id=alert, state="waiting", steps=steps)
+    await records.decision(incident_id=number, alert_id=alert, run_id=run)
+    await records.finding(
+        incident_id=number,
+        detail={"running": [{"name": "train", "type": "Pod", "phase": "Running", "template": "", "message": evil}]},
+    )
+    await records.finding(incident_id=number, source="links", detail={"Argo": "https://argo/x", "Bad": "javascript:x"})
+    checks = [{"guard": "cooldown", "passed": False, "measured": "5m", "limit": "1h", "reason": evil}]
+    await records.event(incident_id=number, kind="playbook.decided", text=evil, detail={"checks": checks})
+    await records.message(incident_id=number, cause=evil)
+    return number, run
+
+
+async def test_the_story_of_an_incident_stands_on_one_page(site: Any, records: Any) -> None:
+    number, _ = await incident_with_a_question(records)
+    client = await logged_in(site)
+
+    page = (await client.get(f"/incidents/{number}")).text
+
+    for told in ("playbook.decided", "cooldown", "5m", "1h", "train", "stuck here", "https://argo/x", "#ops"):
+        assert told in page, told
+    assert "<img" not in page
+    assert 'href="javascript:' not in page
+    assert "formaction" not in page
+    assert " style=" not in page
+
+
+async def test_an_operator_approves_by_a_form_and_sees_what_comes_of_it(site: Any, records: Any) -> None:
+    number, run = await incident_with_a_question(records)
+    client = await logged_in(site, "operator")
+
+    page = (await client.get(f"/incidents/{number}")).text
+    stale = await client.post(f"/remediations/{run}/approve", data={"cursor": "7"})
+    asked = await client.post(f"/remediations/{run}/approve", data={"cursor": "0", "note": "go"})
+    after = await client.get(asked.headers["location"])
+
+    assert f'action="/remediations/{run}/approve"' in page
+    assert stale.status_code == 409
+    assert (asked.status_code, asked.headers["location"]) == (303, f"/incidents/{number}?asked=1")
+    assert site.woken == [run]
+    assert "operators asked for: approve" in after.text
+
+
+async def test_an_incident_is_taken_on_and_silenced_by_forms_and_only_by_operators(site: Any, records: Any) -> None:
+    number = await records.incident()
+    client = await logged_in(site, "operator")
+
+    taken = await client.post(f"/incidents/{number}/acknowledge", data={"note": ""})
+    silenced = await client.post(f"/incidents/{number}/silence", data={"for": "4h", "reason": "known"})
+    wrong = await client.post(f"/incidents/{number}/silence", data={"for": "4h", "reason": ""})
+    await client.post("/login", data={"token": "viewer-token"})
+    refused = await client.post(f"/incidents/{number}/acknowledge", data={"note": ""})
+
+    assert [answer.status_code for answer in (taken, silenced, wrong, refused)] == [303, 303, 400, 403]
+    assert wrong.headers["content-type"].startswith("text/html")
+
+
+async def test_the_story_is_exported_as_markdown_in_which_strangers_text_is_only_text(site: Any, records: Any) -> None:
+    number, _ = await incident_with_a_question(records)
+
+    answer = await site.get(f"/api/v1/incidents/{number}/export")
+    absent = await site.get("/api/v1/incidents/4711/export")
+
+    assert answer.headers["content-type"].startswith("text/markdown")
+    assert absent.status_code == 404
+    assert answer.text.startswith(f"# Incident {number}: \\<img")
+    assert "cooldown **refused**: measured 5m, limit 1h" in answer.text
+    assert "\n## For people to write\n" in answer.text
+    assert "\u202e" not in answer.text
+    assert not re.search(r"(?<!\\)[<`]|(?<!\\)\[a", answer.text)
