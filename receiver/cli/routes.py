@@ -10,7 +10,9 @@ from msgspec import Struct
 from receiver.cli.front import Config, settings_of
 from receiver.cli.reading import Moment, Output, moment
 from receiver.cli.tables import Form, dump, say
+from receiver.model.duration import format_duration
 from receiver.model.message import Lane, Place
+from receiver.notify.digest import is_low
 from receiver.notify.routes import choose
 from receiver.settings import Settings
 
@@ -39,6 +41,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     steps: list[str]
     later: datetime | None
     shadow: bool
+    digest: bool
 
 
 @app.callback()
@@ -74,12 +77,15 @@ def try_out(
         say(f"=> {one.place.value} {one.address}".rstrip() + setting)
     if not found.told:
         say("=> nobody")
+    if found.digest and settings.notifications.digest is not None:
+        say(f"Not at once, but in a digest within {format_duration(settings.notifications.digest.every)}.")
     if found.shadow:
         say("notifications.mode is shadow: it would be recorded, and not sent")
 
 
 def answer(settings: Settings, labels: Mapping[str, str], annotations: Mapping[str, str], at: datetime) -> Answer:
     """Say who would be told."""
+    low = settings.notifications.digest.low if settings.notifications.digest else frozenset[str]()
     choice = choose(settings.routes, labels, owners=settings.owners, annotations=annotations, at=at)
     return Answer(
         at=at,
@@ -89,6 +95,7 @@ def answer(settings: Settings, labels: Mapping[str, str], annotations: Mapping[s
         steps=list(choice.steps),
         later=choice.speak_at,
         shadow=settings.notifications.mode == "shadow",
+        digest=bool(choice.lanes) and is_low(labels.get("severity", ""), choice.places, low),
     )
 
 

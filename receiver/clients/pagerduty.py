@@ -1,4 +1,4 @@
-"""PagerDuty's Events API v2: one endpoint, three actions.
+"""PagerDuty's Events API v2: one endpoint with three actions, and one for change events.
 
 The events are posted with aiohttp and not with the client of the package `pagerduty`. That client (measured in 7.2) is
 synchronous, speaks to https addresses only, so that no stand-in on loopback can take its place, sleeps up to three
@@ -23,6 +23,7 @@ from receiver.model.errors import PagerDutyError, PagerDutyEventInvalid, Setting
 
 EVENTS_URL = "https://events.pagerduty.com"
 EVENTS_PATH = "/v2/enqueue"
+CHANGES_PATH = "/v2/change/enqueue"
 
 ROUTING_KEY_LENGTH = 32
 """Letters and digits of an integration key; https://developer.pagerduty.com/docs/send-alert-event"""
@@ -95,6 +96,19 @@ class PagerDutyEvent:
     client_url: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PagerDutyChange:
+    """One change event, shown among the recent changes of a service; https://developer.pagerduty.com/docs/send-change-event."""
+
+    summary: str
+    """At most `SUMMARY_LENGTH` characters."""
+    timestamp: datetime
+    """When it was changed; aware."""
+    source: str
+    custom_details: Mapping[str, Any] = field(default_factory=dict)
+    links: Sequence[PagerDutyLink] = ()
+
+
 class PagerDutyClient:
     """One integration of one PagerDuty service. Opens its connections at the first event; `close` ends them.
 
@@ -123,8 +137,9 @@ class PagerDutyClient:
                 f" {len(key)} characters: take the Integration Key of an 'Events API V2' integration, not an API token"
             )
         parts = checked_url(events_url, setting="pagerduty.events_url")
-        place = parts.path.rstrip("/").removesuffix(EVENTS_PATH) + EVENTS_PATH
-        self._url = parts._replace(path=place, query="", fragment="").geturl()
+        place = parts.path.rstrip("/").removesuffix(EVENTS_PATH)
+        self._url = parts._replace(path=place + EVENTS_PATH, query="", fragment="").geturl()
+        self._changes_url = parts._replace(path=place + CHANGES_PATH, query="", fragment="").geturl()
         self._key = key
         self._proxy = proxy
         self._timeout = timeout
@@ -147,6 +162,11 @@ class PagerDutyClient:
         if session is not None:
             await session.close()
 
+    @property
+    def takes_changes(self) -> bool:
+        """Whether change events are taken under this key; under that of a ruleset they are not."""
+        return not self._key.startswith("R")
+
     async def send(self, event: PagerDutyEvent) -> None:
         """Hand an event to PagerDuty.
 
@@ -159,9 +179,22 @@ class PagerDutyClient:
             PagerDutyError: PagerDuty refused (`retryable` false), or failed or could not be reached (true).
         """
         body = encoded(event, routing_key=self._key)
-        about = f"{event.action.value} for {quoted(event.dedup_key, without=self._key)}"
+        await self._hand_over(self._url, body, f"{event.action.value} for {quoted(event.dedup_key, without=self._key)}")
+
+    async def send_change(self, change: PagerDutyChange) -> None:
+        """Hand a change event to PagerDuty; it wakes nobody.
+
+        PagerDuty knows no key for it: sent again after an answer that was lost, it may stand there twice.
+
+        Raises:
+            PagerDutyEventInvalid: The event is over a limit or lacks a part. Nothing was sent.
+            PagerDutyError: PagerDuty refused (`retryable` false), or failed or could not be reached (true).
+        """
+        await self._hand_over(self._changes_url, encoded_change(change, routing_key=self._key), "a change event")
+
+    async def _hand_over(self, url: str, body: bytes, about: str) -> None:
         try:
-            status, answer, wait = await self._post(body)
+            status, answer, wait = await self._post(url, body)
         except TimeoutError as exc:
             seconds = self._timeout.total_seconds()
             raise PagerDutyError(f"{about}: PagerDuty did not answer within {seconds:g} s", retryable=True) from exc
@@ -172,14 +205,14 @@ class PagerDutyClient:
         if status != _ACCEPTED:
             raise judged(about, status=status, said=_said(answer, self._key), wait=wait)
 
-    async def _post(self, body: bytes) -> tuple[int, bytes, timedelta | None]:
+    async def _post(self, url: str, body: bytes) -> tuple[int, bytes, timedelta | None]:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=self._timeout.total_seconds()), cookie_jar=aiohttp.DummyCookieJar()
             )
         headers = {"Content-Type": "application/json", "User-Agent": "receiver"}
         async with self._session.post(
-            self._url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy
+            url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy
         ) as response:
             answer = b"" if response.status == _ACCEPTED else await response.content.read(_ANSWER_BYTES)
             return response.status, answer, retry_after(response.headers, now=datetime.now(UTC))
@@ -199,16 +232,39 @@ def encoded(event: PagerDutyEvent, *, routing_key: str) -> bytes:
     }
     if event.action is EventAction.TRIGGER:
         document |= _trigger_parts(event)
+    return _written(document, repr(event.dedup_key))
+
+
+def encoded_change(change: PagerDutyChange, *, routing_key: str) -> bytes:
+    """Return the body that carries a change event.
+
+    Raises:
+        PagerDutyEventInvalid: PagerDuty could only refuse it.
+    """
+    _check("payload.summary", change.summary, longest=SUMMARY_LENGTH)
+    payload = {
+        "summary": change.summary,
+        "timestamp": change.timestamp.isoformat(),
+        "source": change.source,
+        "custom_details": dict(change.custom_details),
+    }
+    links = [{"href": link.href, "text": link.text} for link in change.links]
+    document = {"routing_key": routing_key, "payload": _without_blanks(payload), "links": links}
+    return _written(_without_blanks(document), "of a change")
+
+
+def _written(document: Mapping[str, Any], name: str) -> bytes:
+    """Write a document as it is sent."""
     try:
         # A lone surrogate is no text to PagerDuty; a question mark in its place is better than nobody paged.
         body = json.dumps(document, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
     except (TypeError, ValueError) as exc:
         raise PagerDutyEventInvalid(
-            f"The custom details of {event.dedup_key!r} are not JSON: {exc}", part="payload.custom_details"
+            f"The custom details of the event {name} are not JSON: {exc}", part="payload.custom_details"
         ) from exc
     if len(body) > BODY_BYTES:
         raise PagerDutyEventInvalid(
-            f"The event {event.dedup_key!r} has {len(body):,} bytes, PagerDuty takes {BODY_BYTES:,}", part="body"
+            f"The event {name} has {len(body):,} bytes, PagerDuty takes {BODY_BYTES:,}", part="body"
         )
     return body
 

@@ -17,6 +17,8 @@ class Place(Enum):
 
     SLACK = "slack"
     PAGERDUTY = "pagerduty"
+    CHANGES = "pagerduty_changes"
+    """PagerDuty's change events: a place of their own, so that no page ever waits for one."""
     CONSOLE = "console"
     """The service's own log: where a place that is not configured would have been told."""
 
@@ -36,6 +38,8 @@ class Act(Enum):
     """PagerDuty: somebody has it, so nobody else need be woken."""
     RESOLVE = "resolve"
     """PagerDuty: it is over."""
+    CHANGE = "change"
+    """PagerDuty: say among the changes of a service what was done; nobody is woken."""
 
 
 class Priority(IntEnum):
@@ -104,6 +108,7 @@ class Message:
     """A draft that is recorded, with its fate.
 
     Attributes:
+        incident_id: None where it is about no single incident, such as a digest.
         attempts: How often it was tried.
         due_at: When it is tried next; None once it has ended.
         replays: How often a person sent it again after it had ended.
@@ -112,7 +117,7 @@ class Message:
     """
 
     id: int
-    incident_id: int
+    incident_id: int | None
     draft: Draft
     state: MessageState
     attempts: int

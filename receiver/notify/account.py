@@ -10,7 +10,7 @@ from typing import Any, Final
 from receiver.model.duration import format_duration
 from receiver.model.finding import Finding, FindingState
 from receiver.model.remediation import Decision, Entry, EntryState, Outcome, Run, RunState
-from receiver.notify.situation import Situation, is_asking, is_lost, verb_at
+from receiver.notify.situation import FLAPPING, Situation, is_asking, is_lost, verb_at
 from receiver.notify.words import clean, cut, moment
 
 LONGEST_TITLE: Final = 250
@@ -261,5 +261,6 @@ def _counts(situation: Situation) -> str:
     if total > 1:
         parts.append(f"{firing} of {total} alerts firing" if situation.fires else f"{total} alerts")
     if flaps:
-        parts.append("fired again once" if flaps == 1 else f"fired again {flaps} times")
+        times = "fired again once" if flaps == 1 else f"fired again {flaps} times"
+        parts.append(f"flapping: {times}" if flaps >= FLAPPING else times)
     return ", ".join(parts)

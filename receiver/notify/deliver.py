@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from receiver.clients.pagerduty import (
     EventAction,
+    PagerDutyChange,
     PagerDutyClient,
     PagerDutyEvent,
     PagerDutyLink,
@@ -64,7 +65,7 @@ async def deliver(
         replies and updates of the incident belong to this message from now on, which is so for a post and for an update
         that had to be posted anew (`reposted`); `found` where an earlier try had brought it already; `blocks_refused`
         with Slack's reason where only the text was taken; `not_searched` with the reason where it could not be seen
-        whether an earlier try had succeeded. PagerDuty: `dedup_key`. Console: `console`.
+        whether an earlier try had succeeded. PagerDuty: `dedup_key`; of a change event: `accepted`. Console: `console`.
 
     Raises:
         SlackError: Slack refused or failed, or is not configured any more; `retryable` says which.
@@ -76,6 +77,8 @@ async def deliver(
             return {"console": True}
         case Place.PAGERDUTY:
             return await _send(message, pagerduty)
+        case Place.CHANGES:
+            return await _send_change(message, pagerduty)
         case Place.SLACK:
             if slack is None:
                 raise SlackError("Slack is not configured here: set slack.bot_token", retryable=True)
@@ -113,7 +116,8 @@ def console_line(message: Message) -> str:
     draft = message.draft
     words = draft.payload.get("summary") or unescape(str(draft.payload.get("text", "")))
     said = cut(clean(str(words)), _LONGEST_CONSOLE_LINE)
-    told = f"{draft.address} would be told ({draft.act.value}, incident {message.incident_id})"
+    about = "" if message.incident_id is None else f", incident {message.incident_id}"
+    told = f"{draft.address} would be told ({draft.act.value}{about})"
     return f"{told}: {said}" if said else f"{told}."
 
 
@@ -123,6 +127,24 @@ async def _send(message: Message, pagerduty: PagerDutyClient | None) -> Mapping[
     event = event_of(message.draft.payload)
     await pagerduty.send(event)
     return {"dedup_key": event.dedup_key}
+
+
+async def _send_change(message: Message, pagerduty: PagerDutyClient | None) -> Mapping[str, Any]:
+    if pagerduty is None:
+        raise PagerDutyError("PagerDuty is not configured here: set pagerduty.routing_key", retryable=True)
+    await pagerduty.send_change(change_of(message.draft.payload))
+    return {"accepted": True}
+
+
+def change_of(payload: Mapping[str, Any]) -> PagerDutyChange:
+    """Read a change event from the JSON values that `receiver.notify.changes` wrote."""
+    return PagerDutyChange(
+        summary=payload["summary"],
+        timestamp=datetime.fromisoformat(payload["timestamp"]),
+        source=payload["source"],
+        custom_details=payload["custom_details"],
+        links=[PagerDutyLink(href=link["href"], text=link["text"]) for link in payload.get("links", ())],
+    )
 
 
 def event_of(payload: Mapping[str, Any]) -> PagerDutyEvent:
@@ -166,7 +188,7 @@ class _Chat:
                 return await self._reply(ts)
             case Act.REPLY:
                 raise SlackError("There is no message to reply to: the post of this incident did not arrive")
-            case Act.TRIGGER | Act.ACKNOWLEDGE | Act.RESOLVE:
+            case Act.TRIGGER | Act.ACKNOWLEDGE | Act.RESOLVE | Act.CHANGE:
                 raise SlackError(f"Slack knows no {self.message.draft.act.value}")
 
     @property

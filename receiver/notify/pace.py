@@ -11,10 +11,11 @@ from receiver.model.message import Place
 PACES: Final[Mapping[Place, timedelta]] = {
     Place.SLACK: timedelta(seconds=1),
     Place.PAGERDUTY: timedelta(milliseconds=500),
+    Place.CHANGES: timedelta(seconds=5),
 }
 """The least time between two messages to one address. Slack takes one a second for each channel
 (https://docs.slack.dev/apis/web-api/rate-limits/), PagerDuty 120 a minute for each key
-(https://developer.pagerduty.com/docs/events-api-v2-overview)."""
+(https://developer.pagerduty.com/docs/events-api-v2-overview), of which change events take hardly any."""
 
 FIRST_HOLD: Final = timedelta(seconds=2)
 LONGEST_HOLD: Final = timedelta(minutes=1)

@@ -6,7 +6,7 @@ that asking again, or twice at once, adds nothing: every draft has a key, and a 
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -17,48 +17,13 @@ from receiver.model.message import Act, Draft, Lane, Message, MessageState, Plac
 from receiver.model.remediation import Run
 from receiver.notify import pagerduty, slack, thread
 from receiver.notify.account import deed_of
+from receiver.notify.changes import drafts as change_drafts
+from receiver.notify.digest import is_low
+from receiver.notify.places import Configured
 from receiver.notify.routes import Choice, choose
 from receiver.notify.situation import Situation, assess, is_lost
 from receiver.notify.templates import BUILT_IN, Loaded, Words, words_in
 from receiver.settings import Owner, Route
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Configured:
-    """Which places can be told; for one that cannot, the console is told in its stead.
-
-    Attributes:
-        slack: Whether Slack is configured.
-        pagerduty: Whether PagerDuty is configured.
-        channel: The Slack channel for incidents that have no other, by name or ID.
-        owners: Names of the owners that have a PagerDuty key of their own.
-        named: Channels that routes and owners name, beside the default one.
-        shadow: Whether nothing is sent; then what was recorded without being sent counts as said.
-        buttons: Whether a press of a button in Slack would be taken.
-    """
-
-    slack: bool
-    pagerduty: bool
-    channel: str
-    owners: frozenset[str] = frozenset()
-    named: frozenset[str] = frozenset()
-    shadow: bool = False
-    buttons: bool = False
-
-    def through(self, lane: Lane) -> Lane:
-        """Say where messages to a lane of a choice really go: its own address, or the console in its stead."""
-        named = lane.address or (self.channel if lane.place is Place.SLACK else "")
-        known = self.slack if lane.place is Place.SLACK else lane.address in self.owners or self.pagerduty
-        if known:
-            has_key = lane.place is Place.SLACK or lane.address in self.owners
-            return Lane(lane.place, named if has_key else "")
-        return Lane(Place.CONSOLE, f"{lane.place.value} {lane.address}".strip())
-
-    def reaches(self, lane: Lane, place: Place) -> bool:
-        """Answer whether a lane is one of a place, as the places are configured now."""
-        if lane.place is Place.CONSOLE:
-            return lane.address.split(" ")[0] == place.value and self.through(Lane(place, "")).place is Place.CONSOLE
-        return lane.place is place and (place is not Place.SLACK or self.slack)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +32,12 @@ class Plan:
 
     Attributes:
         drafts: In the order in which they are said.
+        digests: The addresses whose next digest tells of it.
         speak_at: When to ask again though nothing happens until then; None when there is no such time.
     """
 
     drafts: tuple[Draft, ...] = ()
+    digests: tuple[Lane, ...] = ()
     speak_at: datetime | None = None
 
 
@@ -79,6 +46,8 @@ class Tone(Enum):
 
     SILENT = "silent"
     """Not at all: people wait for the remediation, another incident tells of it, or it is quiet and not over yet."""
+    DIGEST = "digest"
+    """Together with others, in the next digest of its channel: nobody has to look up for it."""
     QUIET = "quiet"
     """In one line, for the record: nobody has to do anything."""
     LOUD = "loud"
@@ -98,6 +67,7 @@ def plan(
     owners: Sequence[Owner] = (),
     public_url: str | None = None,
     templates: Mapping[str, Loaded] = MappingProxyType({}),
+    changes: Collection[str] = (),
 ) -> Plan:
     """Decide what is to be said.
 
@@ -112,6 +82,7 @@ def plan(
         owners: To whom what belongs; the first that matches counts.
         public_url: How people reach Receiver, for links.
         templates: Those that the routes name, by file.
+        changes: Addresses of PagerDuty that are told of remediations by change events.
     """
     if not places.shadow:
         heard = [one for one in story.messages if one.state is not MessageState.SHADOWED]
@@ -120,28 +91,38 @@ def plan(
         return Plan(drafts=tuple(_farewell(story, story.incident.merged_into, places, public_url)))
     situation = assess(story, now)
     choice = choose(routes, situation.labels, owners=owners, annotations=situation.annotations, at=now)
-    tone = tone_of(situation, hold_until)
+    tone = tone_of(situation, hold_until, low=is_low(situation.severity, choice.places, places.low))
     tongue = _Tongue(situation=situation, public_url=public_url, templates=templates)
-    drafts = (*_slack_drafts(tongue, choice, tone, places), *_pagerduty_drafts(tongue, choice, tone, places))
+    drafts = (
+        *_slack_drafts(tongue, choice, tone, places),
+        *_pagerduty_drafts(tongue, choice, tone, places),
+        *change_drafts(situation, choice, changes, through=places.through, shadow=places.shadow, public_url=public_url),
+    )
     again = (
         hold_until if tone is Tone.SILENT else situation.heal_ends_at,
         choice.speak_at if situation.fires else None,
     )
-    return Plan(drafts=drafts, speak_at=min((at for at in again if at is not None and at > now), default=None))
+    lanes = (lane for lane in choice.lanes if tone is Tone.DIGEST and lane.place is Place.SLACK)
+    return Plan(
+        drafts=drafts,
+        digests=tuple(dict.fromkeys(places.through(lane) for lane in lanes)),
+        speak_at=min((at for at in again if at is not None and at > now), default=None),
+    )
 
 
-def tone_of(situation: Situation, hold_until: datetime | None) -> Tone:
+def tone_of(situation: Situation, hold_until: datetime | None, *, low: bool = False) -> Tone:
     """Decide how an incident is spoken of. Once it was spoken of in full, it always is."""
     said = [one.draft for one in situation.story.messages]
-    if any(one.act is Act.TRIGGER or (one.act in _SAYING and not slack.is_quiet(one.payload)) for one in said):
-        return Tone.LOUD
-    if situation.failures or situation.asking:
+    in_full = any(one.act is Act.TRIGGER or (one.act in _SAYING and not slack.is_quiet(one.payload)) for one in said)
+    if in_full or situation.failures or situation.asking:
         return Tone.LOUD
     if situation.story.incident.part_of is not None:
         return Tone.SILENT
+    held = hold_until is not None and situation.now < hold_until and not said and not _came_to_nothing(situation)
+    if low and not (held and situation.fires):
+        return Tone.DIGEST
     if situation.healed is not None or situation.closed:
         return Tone.QUIET
-    held = hold_until is not None and situation.now < hold_until and not said and not _came_to_nothing(situation)
     if held or not (situation.fires or situation.unfinished):
         return Tone.SILENT
     return Tone.LOUD
@@ -257,7 +238,7 @@ def _spoken(voice: _Voice) -> _Voice:
 
 def _slack_drafts(tongue: _Tongue, choice: Choice, tone: Tone, places: Configured) -> Iterator[Draft]:
     situation = tongue.situation
-    if tone is Tone.SILENT:
+    if tone in {Tone.SILENT, Tone.DIGEST}:
         return
     voices = _voices(situation.story, Place.SLACK, places, choice.lanes, choice.templates)
     if not voices and (situation.paging or situation.asking):

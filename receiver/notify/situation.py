@@ -14,6 +14,9 @@ SETTLE: Final = timedelta(minutes=15)
 """How long alerts may go on firing after a run has verified that it helped: an evaluation, a `for` or
 `keep_firing_for` of some minutes and one `group_interval` (5m by default) until Alertmanager says so."""
 
+FLAPPING: Final = 3
+"""So many times firing anew make an incident one that flaps: it is said once, and then counted."""
+
 _FAILED: Final = frozenset({Outcome.FAILED, Outcome.TIMED_OUT})
 _HARMLESS: Final = frozenset({Outcome.SUCCEEDED, Outcome.SKIPPED})
 _ENDS: Final = frozenset({"workflow.terminate", "workflow.stop"})

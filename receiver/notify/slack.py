@@ -86,6 +86,23 @@ def pointer(incident_id: int, into: int, public_url: str | None) -> dict[str, An
     return {"text": markup(text, TEXT), "blocks": [SectionBlock(text=_verbatim(shown)).to_dict()]}
 
 
+def bulletin(text: str, title: str, sections: Sequence[str], footer: str) -> dict[str, Any]:
+    """Make a message that is about many incidents.
+
+    Args:
+        text: What notifications show; escaped.
+        title: Its header, in plain words.
+        sections: Its paragraphs, escaped, each of at most 3,000 characters.
+        footer: One small line beneath them, escaped.
+    """
+    blocks: list[Block] = [
+        HeaderBlock(text=PlainTextObject(text=plain(title, HEADER))),
+        *(SectionBlock(text=_verbatim(section)) for section in sections),
+        ContextBlock(elements=[_verbatim(footer)]),
+    ]
+    return {"text": text, "blocks": [block.to_dict() for block in blocks]}
+
+
 def reply(text: str, *, broadcast: bool) -> dict[str, Any]:
     """Make a line of the thread."""
     return {"text": markup(text, TEXT), "blocks": [], "broadcast": broadcast}

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
+from receiver.model.duration import format_duration
 from receiver.model.remediation import EntryState, Outcome, Run, RunState
 from receiver.model.timeline import Kind
 from receiver.notify import account
-from receiver.notify.situation import Situation, is_asking
+from receiver.notify.situation import FLAPPING, Situation, is_asking
 from receiver.notify.words import clean, cut, moment
 
-EVERY_FLAP: Final = 10
-"""So many times firing anew each gets a line; after that every tenth, so that a flapping alert fills no thread."""
 MOST_REFUSALS: Final = 10
 """So many different refusals get a line; the message itself counts the rest."""
 
@@ -94,10 +94,17 @@ def _notes(situation: Situation) -> Iterator[Line]:
 
 
 def _flaps(situation: Situation) -> Iterator[Line]:
+    """Tell each return until there are so many that it flaps; that is said once, and counted in the message above."""
     flaps = situation.story.incident.flaps
-    if flaps and (flaps <= EVERY_FLAP or flaps % EVERY_FLAP == 0) and situation.fires:
-        times = "once" if flaps == 1 else f"{flaps} times"
+    if not flaps or not situation.fires:
+        return
+    times = "once" if flaps == 1 else f"{flaps} times"
+    if flaps < FLAPPING:
         yield Line(key=f"refired:{flaps}", text=f"Firing again; it has come back {times}.", cause="firing again")
+        return
+    lasted = format_duration(max(situation.now - situation.story.incident.opened_at, timedelta()))
+    text = f"It flaps: it has come back {times} in {lasted}. The message above goes on counting; this thread rests."
+    yield Line(key="flapping", text=text, cause="it flaps")
 
 
 def _end(situation: Situation) -> Iterator[Line]:
@@ -107,6 +114,6 @@ def _end(situation: Situation) -> Iterator[Line]:
         yield Line(
             key=f"closed:{at.isoformat()}", text=f"{moment(at)} Over: {account.status(situation)}.", cause="closed"
         )
-    elif incident.quiet_since is not None and incident.flaps <= EVERY_FLAP:
+    elif incident.quiet_since is not None and incident.flaps < FLAPPING:
         text = f"{moment(incident.quiet_since)} All alerts are resolved; it is over unless one fires again soon."
         yield Line(key=f"quiet:{incident.flaps}", text=text, cause="resolved")

@@ -12,6 +12,7 @@ import structlog
 from receiver.model.errors import StoreUnavailable
 from receiver.model.timeline import Event, Kind
 from receiver.pipeline.asked import act_on
+from receiver.pipeline.bulletins import tell
 from receiver.pipeline.look import look
 from receiver.pipeline.rooms import Rooms
 from receiver.pipeline.send import Postman
@@ -24,6 +25,7 @@ log = structlog.get_logger()
 _CONCURRENCY: Final = 8
 """Jobs at once in one process; most of their time they wait for the cluster or for Slack."""
 _SWEEP_EVERY: Final = timedelta(seconds=1)
+_TELL_EVERY: Final = timedelta(seconds=5)
 _REAP_EVERY: Final = timedelta(seconds=5)
 _COURTESY: Final = timedelta(milliseconds=100)
 _COURTESIES: Final = 100
@@ -68,6 +70,7 @@ class Labour:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.keep_going("jobs", self._jobs))
                 group.create_task(self.keep_going("sweep", self._every(_SWEEP_EVERY, self._sweep)))
+                group.create_task(self.keep_going("bulletins", self._every(_TELL_EVERY, self._tell)))
                 group.create_task(self.keep_going("reaper", self._every(_REAP_EVERY, self._reap)))
         finally:
             await self._postman.end()
@@ -123,6 +126,9 @@ class Labour:
                     transaction, Event(at=now, kind=Kind.INCIDENT_CLOSED, text=text, incident_id=incident_id)
                 )
             await self._rooms.queue.enqueue(transaction, Job.LOOK, *({"incident_id": number} for number in closed))
+
+    async def _tell(self) -> None:
+        await tell(self._rooms)
 
     async def _reap(self) -> None:
         reaped = await self._rooms.queue.reap()

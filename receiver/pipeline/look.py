@@ -7,9 +7,11 @@ from receiver.enrich.past import Past, PastRun
 from receiver.enrich.survey import Around, Survey, look as look_around
 from receiver.model.errors import ClusterError
 from receiver.model.incident import Occurrence
+from receiver.model.message import Lane
 from receiver.model.remediation import Run, RunState
 from receiver.model.timeline import Event, Kind
-from receiver.notify.plan import Configured, plan
+from receiver.notify.places import Configured
+from receiver.notify.plan import plan
 from receiver.pipeline.aiming import aimed
 from receiver.pipeline.echo import deed_done, note_echoes
 from receiver.pipeline.gathering import recount
@@ -18,7 +20,7 @@ from receiver.pipeline.judgement import hold_of, judge
 from receiver.pipeline.lineage import lineage_of
 from receiver.pipeline.rooms import Rooms
 from receiver.remediate.decision import NotYet, answers
-from receiver.store import decisions, looks, outbox, standings, timeline
+from receiver.store import decisions, digests, looks, outbox, standings, timeline
 from receiver.store.database import Transaction
 from receiver.store.history.stories import story
 from receiver.store.jobs import Job
@@ -182,6 +184,7 @@ async def _tell(rooms: Rooms, seen: Look, waiting: Sequence[tuple[Pair, NotYet]]
             now=now,
             public_url=rooms.public_url,
             templates=templates,
+            changes=_taking_changes(rooms),
         )
         queued = await outbox.queue(transaction, incident_id, planned.drafts, now, shadow=rooms.shadow)
         for message in queued:
@@ -192,6 +195,7 @@ async def _tell(rooms: Rooms, seen: Look, waiting: Sequence[tuple[Pair, NotYet]]
                 text = f"{message.draft.place.value} is told in the built-in words: {fault}"
                 event = Event(at=now, kind=Kind.TEMPLATE_FAILED, text=text, incident_id=incident_id)
                 await timeline.add(transaction, event)
+        await _enter_digests(rooms, transaction, incident_id, planned.digests)
         to_send = () if rooms.shadow else queued
         await rooms.queue.enqueue(transaction, Job.SEND, *({"message_id": message.id} for message in to_send))
         due = [verdict.due_at for _, verdict in waiting]
@@ -199,11 +203,32 @@ async def _tell(rooms: Rooms, seen: Look, waiting: Sequence[tuple[Pair, NotYet]]
         await looks.end(transaction, seen, again_at=again)
 
 
+async def _enter_digests(rooms: Rooms, transaction: Transaction, incident_id: int, lanes: Sequence[Lane]) -> None:
+    """Have the next digest of each channel tell of an incident, and write down by when."""
+    if rooms.digest is None:
+        return
+    now = rooms.now()
+    due_at = now + rooms.digest.every
+    entered = await digests.enter(transaction, incident_id, lanes, at=now, due_at=due_at, shadow=rooms.shadow)
+    for lane in entered:
+        where = f"{lane.place.value} {lane.address}".rstrip()
+        text = f"{where}: of low severity, so the next digest tells of it, at {due_at:%H:%M} UTC at the latest"
+        await timeline.add(transaction, Event(at=now, kind=Kind.MESSAGE_QUEUED, text=text, incident_id=incident_id))
+
+
 def _hold_until(seen: Look, runs: Sequence[Run], waiting: Sequence[tuple[Pair, NotYet]]) -> datetime | None:
     """Say until when live playbooks may still heal it before people hear of it, counted from its first firing."""
     running = [run.hold_until for run in runs if run.state is not RunState.FINISHED and run.hold_until is not None]
     pending = [hold_of(pair.playbook, seen.incident) for pair, _ in waiting]
     return max((until for until in [*running, *pending] if until is not None), default=None)
+
+
+def _taking_changes(rooms: Rooms) -> frozenset[str]:
+    """Name the addresses of PagerDuty that are told what was changed."""
+    if not rooms.change_events:
+        return frozenset()
+    pagers = {**rooms.pagers, **({"": rooms.pagerduty} if rooms.pagerduty else {})}
+    return frozenset(name for name, pager in pagers.items() if pager.takes_changes)
 
 
 def _places(rooms: Rooms) -> Configured:
@@ -216,4 +241,5 @@ def _places(rooms: Rooms) -> Configured:
         named=frozenset(one for one in (*channels, *rooms.pagers) if one is not None),
         shadow=rooms.shadow,
         buttons=rooms.slack_buttons,
+        low=rooms.digest.low if rooms.digest else frozenset(),
     )

@@ -19,7 +19,7 @@ from receiver.notify.templates import Templates
 from receiver.pipeline.archiving import Archivist
 from receiver.pipeline.attaching import Attacher
 from receiver.remediate.language import Playbook
-from receiver.settings import Kubernetes, Owner, Route
+from receiver.settings import Digest, Kubernetes, Owner, Route
 from receiver.store.database import Database
 from receiver.store.evidence import Vault
 from receiver.store.jobs import Queue
@@ -52,7 +52,9 @@ class Rooms:
         owners: To whom what belongs.
         pagers: PagerDuty by the key of an owner, by the owner's name.
         templates: The own words of routes.
+        change_events: Whether PagerDuty is told of remediations by change events.
         shadow: Whether messages are recorded and not sent.
+        digest: What is told together and not one by one; None where nothing is.
         alertmanagers: Each peer that may be asked; none where none is configured.
         vault: The bucket for evidence; None where none is configured, and evidence lies in Postgres.
         evidence_prefix: Begin of the keys of evidence.
@@ -78,8 +80,10 @@ class Rooms:
     pagerduty: PagerDutyClient | None = None
     owners: Sequence[Owner] = ()
     pagers: Mapping[str, PagerDutyClient] = field(default_factory=dict)
+    change_events: bool = False
     templates: Templates = field(default_factory=lambda: Templates(()))
     shadow: bool = False
+    digest: Digest | None = None
     alertmanagers: Sequence[AlertmanagerClient] = ()
     vault: Vault | None = None
     evidence_prefix: str = "evidence"

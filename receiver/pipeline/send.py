@@ -112,7 +112,7 @@ class Postman:
 
 
 async def _conversation(transaction: Transaction, message: Message) -> Conversation | None:
-    anchor = await outbox.anchor(transaction, message)
+    anchor = None if message.incident_id is None else await outbox.anchor(transaction, message)
     if anchor is not None:
         return Conversation(channel_id=anchor[0], ts=anchor[1])
     if message.attempts == 1:

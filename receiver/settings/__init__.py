@@ -26,10 +26,10 @@ from receiver.settings.acting import Argo, HttpAction
 from receiver.settings.around import AgentPlace, Prometheus, Pushgateway
 from receiver.settings.asking import Alertmanager, Watchdog
 from receiver.settings.part import Hidden, Part, Secret
-from receiver.settings.telling import Notifications, Owner, Route, SlackUser
+from receiver.settings.telling import Digest, Notifications, Owner, Route, SlackUser
 from receiver.settings.upkeep import Cleanup, Ops
 
-__all__ = ["Hidden", "Notifications", "Owner", "Route", "Secret", "SlackUser"]
+__all__ = ["Digest", "Hidden", "Notifications", "Owner", "Route", "Secret", "SlackUser"]
 
 ENVIRONMENT_PREFIX: Final = "RECEIVER_"
 
@@ -149,6 +149,9 @@ class PagerDuty(Part, frozen=True):
     routing_key_file: str | None = None
     events_url: str = "https://events.pagerduty.com"
     timeout: Duration = Duration(seconds=30)
+    change_events: bool = False
+    """Whether each remediation that acted is told as a change event, beside the pages and waking nobody. Keys of
+    rulesets, which begin with R, take none."""
 
     @property
     def secret(self) -> Secret:

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
 
+from receiver.model.duration import Duration
 from receiver.model.hours import Span, Zone
 from receiver.model.matcher import Matcher
 from receiver.settings.part import Hidden, Part, Secret
@@ -98,11 +99,33 @@ class Owner(Part, frozen=True):
         return Secret(self.pagerduty_key, self.pagerduty_key_file, name=f"owners[{self.title}].pagerduty_key")
 
 
+class Digest(Part, frozen=True):
+    """What is gathered and told together, channel by channel, instead of one by one."""
+
+    severities: tuple[str, ...] = ("info", "none")
+    """Incidents of these severities, as their worst alert says, where no route leads to PagerDuty: they are worth
+    knowing and never worth looking up for."""
+    every: Duration = Duration(hours=1)
+    """How long the first of them waits for the message that tells of all; at least a minute."""
+
+    def __post_init__(self) -> None:
+        """Refuse a digest that would be no better than one message for each."""
+        if self.every < timedelta(minutes=1):
+            raise ValueError("notifications.digest.every is at least 1m; to gather nothing, say `digest: null`")
+
+    @property
+    def low(self) -> frozenset[str]:
+        """The severities, in lower case."""
+        return frozenset(name.strip().lower() for name in self.severities)
+
+
 class Notifications(Part, frozen=True):
     """How all notifications go."""
 
     mode: Literal["live", "shadow"] = "live"
     """`shadow` decides and records everything and sends nothing: to compare with what a present set-up sends."""
+    digest: Digest | None = Digest()
+    """Null tells of everything by a message of its own."""
 
 
 def _covered(spans: Sequence[Span], zone: Zone, at: datetime) -> bool:

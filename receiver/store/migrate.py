@@ -19,6 +19,7 @@ from sqlalchemy.sql.schema import SchemaItem
 
 import receiver.store.archive_tables
 import receiver.store.cleanup_tables
+import receiver.store.digest_tables
 import receiver.store.evidence_tables
 import receiver.store.guard_tables
 import receiver.store.lane_tables

@@ -41,7 +41,7 @@ _SUPERSEDING: Final = {
 
 
 async def queue(
-    transaction: Transaction, incident_id: int, drafts: Sequence[Draft], at: datetime, *, shadow: bool = False
+    transaction: Transaction, incident_id: int | None, drafts: Sequence[Draft], at: datetime, *, shadow: bool = False
 ) -> list[Message]:
     """Queue messages; one whose key was queued before is left out. A new update overtakes older ones not yet sent.
 
@@ -249,7 +249,7 @@ def _is_due() -> ColumnElement[bool]:
 # Each statement is written once: in a storm, writing them anew costs more than asking them.
 
 
-def _values(incident_id: int, draft: Draft, at: datetime) -> dict[str, Any]:
+def _values(incident_id: int | None, draft: Draft, at: datetime) -> dict[str, Any]:
     return {
         "incident_id": incident_id,
         "place": draft.place.value,

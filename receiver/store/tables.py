@@ -350,12 +350,12 @@ class RequestRow(Table):
 
 
 class MessageRow(Table):
-    """The outbox: what is to be said, and what became of it."""
+    """The outbox: what is to be said, and what became of it; a digest is about no single incident."""
 
     __tablename__ = "outbox"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    incident_id: Mapped[int]
+    incident_id: Mapped[int | None]
     place: Mapped[str]
     address: Mapped[str]
     act: Mapped[str]

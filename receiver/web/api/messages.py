@@ -29,7 +29,7 @@ class MessageShape(Struct, frozen=True, kw_only=True):
     """One message to people, and what became of it."""
 
     id: int
-    incident_id: int
+    incident_id: Annotated[int | None, Meta(description="Null where it is about no single incident: a digest.")]
     place: Place
     address: Annotated[str, Meta(description="Channel or name of the service key; empty for the default one.")]
     act: Act

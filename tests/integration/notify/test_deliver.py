@@ -13,7 +13,7 @@ from receiver.model.errors import PagerDutyError, SlackAnswerLost, SlackError, S
 from receiver.model.message import Act, Draft, Message, Place, Story
 from receiver.model.remediation import Outcome
 from receiver.notify.deliver import Conversation, deliver, next_attempt
-from receiver.notify.plan import Configured
+from receiver.notify.places import Configured
 from receiver.sandbox.pagerduty import AlertStatus, PagerDutyStandIn
 from receiver.sandbox.slack import EXAMPLE_TOKEN, SlackStandIn
 from tests.unit.notify.stories import BOTH, HEALED, LOST, USELESS, after, ask, closed, message, run, story

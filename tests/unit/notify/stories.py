@@ -22,7 +22,8 @@ from receiver.model.remediation import (
     RunState,
     Target,
 )
-from receiver.notify.plan import Configured, Plan, plan
+from receiver.notify.places import Configured
+from receiver.notify.plan import Plan, plan
 from receiver.settings import Route
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)

@@ -9,7 +9,8 @@ from receiver.model.alert import AlertStatus
 from receiver.model.message import Act, MessageState, Place, Story
 from receiver.model.remediation import EntryState, Mode, Outcome, RunId
 from receiver.model.timeline import Event, Kind
-from receiver.notify.plan import Configured, Plan
+from receiver.notify.places import Configured
+from receiver.notify.plan import Plan
 from receiver.notify.situation import SETTLE
 from receiver.notify.slack import is_quiet
 from receiver.settings import Route
@@ -418,16 +419,20 @@ def test_a_thousand_alerts_that_are_declined_alike_make_one_reply() -> None:
     assert "1000 of 1000 alerts firing" in only(planned, Act.POST)["text"]
 
 
-def test_a_thing_that_flaps_for_days_does_not_fill_its_thread() -> None:
+def test_a_thing_that_flaps_for_days_says_so_once_and_is_counted_in_its_message() -> None:
     told = story()
     for flaps in range(200):
         for one in (story(flaps=flaps), quiet(story(flaps=flaps))):
             now = replace(one, messages=told.messages)
             told = after(now, ask(now))
 
-    said = [one for one in told.messages if one.draft.act is Act.REPLY]
+    said = [one.draft.payload["text"] for one in told.messages if one.draft.act is Act.REPLY]
+    card = [one.draft.payload["text"] for one in told.messages if one.draft.act is Act.UPDATE][-1]
 
-    assert len(said) < 60
+    assert len(said) == 6
+    assert said[-1].startswith("It flaps: it has come back 3 times in 5m.")
+    assert "flapping: fired again 199 times" in card
+    assert len([one for one in told.messages if one.draft.act is Act.TRIGGER]) == 1
 
 
 def test_an_incident_that_another_tells_of_says_nothing_of_its_own_from_beginning_to_end() -> None:
