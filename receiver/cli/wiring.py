@@ -126,6 +126,7 @@ async def open_rooms(
             templates=Templates(route.template for route in settings.routes if route.template is not None),
             shadow=settings.notifications.mode == "shadow",
             digest=settings.notifications.digest,
+            summary=settings.notifications.summary,
             alertmanagers=alertmanagers,
             vault=vault,
             evidence_prefix=settings.archive.evidence_prefix,

@@ -1,22 +1,24 @@
 """Tell of many incidents at once, when that is due: one channel after the other, each in one transaction."""
 
-from receiver.model.message import Draft, Message
+from receiver.model.message import Draft, Lane, Message, Place
 from receiver.model.timeline import Event, Kind
 from receiver.notify import digest
-from receiver.pipeline.rooms import Rooms
-from receiver.store import digests, outbox, timeline
+from receiver.notify.daily import draft, key_of, slot_of
+from receiver.pipeline.rooms import Rooms, places_of
+from receiver.store import daily, digests, outbox, timeline
 from receiver.store.database import Transaction
 from receiver.store.jobs import Job
 
 
 async def tell(rooms: Rooms) -> None:
-    """Queue the digests that are due; any replica may, and one at a time does.
+    """Queue the digests and the summary that are due; any replica may, and one at a time does.
 
     Raises:
         StoreError: The database failed. What was not committed is done by the next round, of whichever replica.
     """
     while await _tell_digest(rooms):
         pass
+    await _tell_summary(rooms)
 
 
 async def _tell_digest(rooms: Rooms) -> bool:
@@ -42,6 +44,20 @@ async def _tell_digest(rooms: Rooms) -> bool:
             ]
             await timeline.add(transaction, *events)
     return True
+
+
+async def _tell_summary(rooms: Rooms) -> None:
+    """Queue the summary of the day that is over, unless that was done."""
+    now = rooms.now()
+    slot = slot_of(rooms.summary, now) if rooms.summary else None
+    if rooms.summary is None or slot is None:
+        return
+    lane = places_of(rooms).through(Lane(Place.SLACK, rooms.summary.channel or ""))
+    async with rooms.database.transaction() as transaction:
+        if await daily.is_told(transaction, key_of(slot, shadow=rooms.shadow)) or not await daily.claim(transaction):
+            return
+        day = await daily.day(transaction, slot.since, slot.until)
+        await _queue(rooms, transaction, draft(lane, slot, day, public_url=rooms.public_url, shadow=rooms.shadow))
 
 
 async def _queue(rooms: Rooms, transaction: Transaction, said: Draft) -> list[Message]:

@@ -10,7 +10,6 @@ from receiver.model.incident import Occurrence
 from receiver.model.message import Lane
 from receiver.model.remediation import Run, RunState
 from receiver.model.timeline import Event, Kind
-from receiver.notify.places import Configured
 from receiver.notify.plan import plan
 from receiver.pipeline.aiming import aimed
 from receiver.pipeline.echo import deed_done, note_echoes
@@ -18,7 +17,7 @@ from receiver.pipeline.gathering import recount
 from receiver.pipeline.guarding import Case, Pair, as_it_stands, review
 from receiver.pipeline.judgement import hold_of, judge
 from receiver.pipeline.lineage import lineage_of
-from receiver.pipeline.rooms import Rooms
+from receiver.pipeline.rooms import Rooms, places_of
 from receiver.remediate.decision import NotYet, answers
 from receiver.store import decisions, digests, looks, outbox, standings, timeline
 from receiver.store.database import Transaction
@@ -177,7 +176,7 @@ async def _tell(rooms: Rooms, seen: Look, waiting: Sequence[tuple[Pair, NotYet]]
         whole = await story(transaction, incident_id)
         planned = plan(
             whole,
-            places=_places(rooms),
+            places=places_of(rooms),
             routes=rooms.routes,
             owners=rooms.owners,
             hold_until=_hold_until(seen, whole.runs, waiting),
@@ -229,17 +228,3 @@ def _taking_changes(rooms: Rooms) -> frozenset[str]:
         return frozenset()
     pagers = {**rooms.pagers, **({"": rooms.pagerduty} if rooms.pagerduty else {})}
     return frozenset(name for name, pager in pagers.items() if pager.takes_changes)
-
-
-def _places(rooms: Rooms) -> Configured:
-    channels = [*(route.channel for route in rooms.routes), *(owner.slack for owner in rooms.owners)]
-    return Configured(
-        slack=rooms.slack is not None,
-        pagerduty=rooms.pagerduty is not None,
-        channel=rooms.slack_channel,
-        owners=frozenset(rooms.pagers),
-        named=frozenset(one for one in (*channels, *rooms.pagers) if one is not None),
-        shadow=rooms.shadow,
-        buttons=rooms.slack_buttons,
-        low=rooms.digest.low if rooms.digest else frozenset(),
-    )

@@ -15,11 +15,12 @@ from receiver.clients.slack import SlackClient
 from receiver.enrich.mask import Mask
 from receiver.model.message import Place
 from receiver.notify.pace import PACES
+from receiver.notify.places import Configured
 from receiver.notify.templates import Templates
 from receiver.pipeline.archiving import Archivist
 from receiver.pipeline.attaching import Attacher
 from receiver.remediate.language import Playbook
-from receiver.settings import Digest, Kubernetes, Owner, Route
+from receiver.settings import Digest, Kubernetes, Owner, Route, Summary
 from receiver.store.database import Database
 from receiver.store.evidence import Vault
 from receiver.store.jobs import Queue
@@ -55,6 +56,7 @@ class Rooms:
         change_events: Whether PagerDuty is told of remediations by change events.
         shadow: Whether messages are recorded and not sent.
         digest: What is told together and not one by one; None where nothing is.
+        summary: When a day is summed up, and where; None where it is not.
         alertmanagers: Each peer that may be asked; none where none is configured.
         vault: The bucket for evidence; None where none is configured, and evidence lies in Postgres.
         evidence_prefix: Begin of the keys of evidence.
@@ -84,6 +86,7 @@ class Rooms:
     templates: Templates = field(default_factory=lambda: Templates(()))
     shadow: bool = False
     digest: Digest | None = None
+    summary: Summary | None = None
     alertmanagers: Sequence[AlertmanagerClient] = ()
     vault: Vault | None = None
     evidence_prefix: str = "evidence"
@@ -95,3 +98,18 @@ class Rooms:
     paces: Mapping[Place, timedelta] = field(default_factory=lambda: PACES)
     now: Callable[[], datetime] = utc_now
     say: Callable[[str], None] = say_on_console
+
+
+def places_of(rooms: Rooms) -> Configured:
+    """Say which places can be told of anything."""
+    channels = [*(route.channel for route in rooms.routes), *(owner.slack for owner in rooms.owners)]
+    return Configured(
+        slack=rooms.slack is not None,
+        pagerduty=rooms.pagerduty is not None,
+        channel=rooms.slack_channel,
+        owners=frozenset(rooms.pagers),
+        named=frozenset(one for one in (*channels, *rooms.pagers) if one is not None),
+        shadow=rooms.shadow,
+        buttons=rooms.slack_buttons,
+        low=rooms.digest.low if rooms.digest else frozenset(),
+    )

@@ -26,10 +26,10 @@ from receiver.settings.acting import Argo, HttpAction
 from receiver.settings.around import AgentPlace, Prometheus, Pushgateway
 from receiver.settings.asking import Alertmanager, Watchdog
 from receiver.settings.part import Hidden, Part, Secret
-from receiver.settings.telling import Digest, Notifications, Owner, Route, SlackUser
+from receiver.settings.telling import Digest, Notifications, Owner, Route, SlackUser, Summary
 from receiver.settings.upkeep import Cleanup, Ops
 
-__all__ = ["Digest", "Hidden", "Notifications", "Owner", "Route", "Secret", "SlackUser"]
+__all__ = ["Digest", "Hidden", "Notifications", "Owner", "Route", "Secret", "SlackUser", "Summary"]
 
 ENVIRONMENT_PREFIX: Final = "RECEIVER_"
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -119,6 +119,17 @@ class Digest(Part, frozen=True):
         return frozenset(name.strip().lower() for name in self.severities)
 
 
+class Summary(Part, frozen=True):
+    """The message that says once a day what the day before amounted to."""
+
+    hour: Annotated[int, msgspec.Meta(ge=0, le=23)] = 8
+    """At which full hour it goes, and where its day begins and ends: before people begin to work."""
+    timezone: Zone = Zone("UTC")
+    """By whose clocks the hour is meant."""
+    channel: str | None = None
+    """The Slack channel; null means `slack.channel`."""
+
+
 class Notifications(Part, frozen=True):
     """How all notifications go."""
 
@@ -126,6 +137,8 @@ class Notifications(Part, frozen=True):
     """`shadow` decides and records everything and sends nothing: to compare with what a present set-up sends."""
     digest: Digest | None = Digest()
     """Null tells of everything by a message of its own."""
+    summary: Summary | None = None
+    """Null sends none: a channel gets a message every day only where somebody wants it."""
 
 
 def _covered(spans: Sequence[Span], zone: Zone, at: datetime) -> bool:

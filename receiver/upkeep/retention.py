@@ -9,7 +9,7 @@ import structlog
 
 from receiver.model.errors import StoreError
 from receiver.settings import Retention
-from receiver.store import details, pruning, tombstones
+from receiver.store import daily, details, digests, pruning, tombstones
 from receiver.store.database import Database, Transaction
 
 log = structlog.get_logger()
@@ -79,6 +79,8 @@ async def drop_stories(database: Database, horizon: datetime) -> None:
     dropped = await _drop_all(database, details.drop_details, horizon)
     async with database.transaction() as tx:
         await details.forget_lineages(tx, horizon)
+        await digests.forget(tx, horizon)
+        await daily.forget_bulletins(tx, horizon)
     if dropped:
         log.info("retention", action="details_dropped", incidents=dropped)
 
