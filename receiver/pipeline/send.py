@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from receiver.model.errors import PagerDutyError, SlackError, StoreError
 from receiver.model.message import Lane, Message
@@ -50,6 +51,13 @@ async def send_next(rooms: Rooms, lane: Lane) -> datetime | None:
         if not isinstance(message, Message):
             return message
         conversation = await _conversation(transaction, message)
+    with bound_contextvars(incident_id=message.incident_id, message_id=message.id):
+        await _deliver(rooms, lane, message, conversation)
+    return rooms.now()
+
+
+async def _deliver(rooms: Rooms, lane: Lane, message: Message, conversation: Conversation | None) -> None:
+    """Send one message, and write down what became of it."""
     try:
         answer = await deliver(
             message,
@@ -62,7 +70,6 @@ async def send_next(rooms: Rooms, lane: Lane) -> datetime | None:
         await _failed(rooms, message, error)
     else:
         await _sent(rooms, message, answer)
-    return rooms.now()
 
 
 class Postman:

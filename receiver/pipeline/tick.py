@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from receiver.clients.kubernetes import Cluster
 from receiver.model.errors import ActionError, ClusterError, NotFound
@@ -43,13 +44,20 @@ async def tick(rooms: Rooms, run_id: int, cursor: int) -> None:
         alert = await runs.alert_of(transaction, run)
         incident = await incidents.get(transaction, run.incident_id)
         wishes = await requests.open_for_run(transaction, run_id)
+    with bound_contextvars(incident_id=run.incident_id, run_id=run_id):
+        await _step(rooms, run, alert, incident, wishes)
+
+
+async def _step(
+    rooms: Rooms, run: Run, alert: Occurrence, incident: Incident | None, wishes: tuple[Request, ...]
+) -> None:
     facts = await _look(rooms, run, alert, incident, wishes)
     due = advance(run, facts)
     if isinstance(due, Step):
         kept = await secure(rooms, run, facts)
         if kept is True:
             # Gathering took a while: whatever was read before it is read anew.
-            await tick(rooms, run_id, cursor)
+            await tick(rooms, run.id, run.cursor)
             return
         due = kept or due
     match due:
@@ -73,7 +81,7 @@ async def _look(
         try:
             pods = await rooms.cluster.pods_of(workflow)
         except ClusterError as unread:
-            log.warning("pods", action="pods_unread", run_id=run.id, error=str(unread))
+            log.warning("pods", action="pods_unread", error=str(unread))
     cancelled = next((wish for wish in wishes if wish.kind is Wish.CANCEL), None)
     facts = Facts(
         now=rooms.now(),
