@@ -32,7 +32,7 @@ from receiver.web.api import (
 )
 from receiver.web.api.asking import Wake
 from receiver.web.api.slack import Buttons
-from receiver.web.console import assets, incident, live, login, now, words
+from receiver.web.console import assets, history, incident, live, login, now, words
 from receiver.web.description import WEBHOOK_PATH, describe, schema
 from receiver.web.feed import Feed
 from receiver.web.health import Check, Health, healthz, readyz
@@ -55,6 +55,7 @@ _CONSOLE: Final = (
     live.live,
     now.now,
     incident.show_incident,
+    history.history,
     *words.HANDLERS,
 )
 

@@ -1,5 +1,6 @@
+import html
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -234,3 +235,27 @@ async def test_the_story_is_exported_as_markdown_in_which_strangers_text_is_only
     assert "\n## For people to write\n" in answer.text
     assert "\u202e" not in answer.text
     assert not re.search(r"(?<!\\)[<`]|(?<!\\)\[a", answer.text)
+
+
+async def test_the_history_is_searched_and_paged_by_its_address(site: Any, records: Any) -> None:
+    for number in range(60):
+        at = LATER - timedelta(hours=number)
+        labels = {"alertname": "Loud", "severity": "warning", "team": "a"}
+        await records.alert(fingerprint=f"{number:016x}", starts_at=at, labels=labels, namespace="taskmaster")
+    await records.alert(labels={"alertname": "Other", "severity": "info"})
+    await records.incident(title="An incident of the past")
+    client = await logged_in(site)
+    form = "kind=alerts&state=firing&alertname=Loud&severity=&namespace=taskmaster&label=team%3Da&q=&since=&until="
+
+    first = (await client.get(f"/history?{form}")).text
+    older = re.search(r'rel="next" href="([^"]+)"', first)
+    assert older is not None
+    second = (await client.get(html.unescape(older[1]))).text
+    stories = (await client.get("/history?kind=incidents&since=2026-11-01T00:00&until=2026-12-01T00:00")).text
+    wrong = await client.get("/history?label=team")
+
+    assert first.count('<td data-name="Since"') == 50
+    assert second.count('<td data-name="Since"') == 10
+    assert 'value="Loud"' in second
+    assert "An incident of the past" in stories
+    assert (wrong.status_code, "team" in wrong.text) == (400, True)
