@@ -24,6 +24,7 @@ class Operator(Enum):
 
 
 _REGEX: Final = frozenset({Operator.REGEX, Operator.NOT_REGEX})
+_POSITIVE: Final = frozenset({Operator.EQUAL, Operator.REGEX})
 
 
 class Matcher:
@@ -42,6 +43,7 @@ class Matcher:
         self.name = name
         self.operator = operator
         self.value = value
+        self._met_by_match = operator in _POSITIVE
         try:
             self._pattern = re.compile(value) if operator in _REGEX else None
         except re.error as error:
@@ -67,7 +69,7 @@ class Matcher:
         """Answer whether the labels meet the condition."""
         value = labels.get(self.name, "")
         met = value == self.value if self._pattern is None else self._pattern.fullmatch(value) is not None
-        return met is (self.operator in {Operator.EQUAL, Operator.REGEX})
+        return met is self._met_by_match
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Matcher) and str(self) == str(other)

@@ -3,12 +3,15 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
 from receiver.model.alert import Alert, AlertStatus, Asked, Change, Delivery, Standing, observe
 from receiver.model.incident import LabelNames, Subject, incident_key
 from receiver.store.rows import Row
+
+_BEGINNINGS: Final = frozenset({Change.FIRED, Change.REFIRED})
 
 Key = tuple[str, datetime]
 """An occurrence: fingerprint and start."""
@@ -78,7 +81,7 @@ def fold(standing: Standing | None, said: Sequence[Telling]) -> tuple[Standing, 
 
 def firings(changes: Iterable[Change]) -> int:
     """Count how often an occurrence began to fire; playbooks decide once for each."""
-    return sum(change in {Change.FIRED, Change.REFIRED} for change in changes)
+    return sum(change in _BEGINNINGS for change in changes)
 
 
 def known_from(rows: Iterable[Row]) -> dict[Key, Known]:

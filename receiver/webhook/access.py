@@ -35,6 +35,10 @@ CHALLENGE: Final = 'Bearer realm="receiver", Basic realm="receiver"'
 _MOMENT: Final = 8
 """Bytes of the end of a session: whole seconds since 1970."""
 
+_REREAD_SECONDS: Final = REREAD_AFTER.total_seconds()
+_REMEMBERED: Final = 100
+"""Headers that are remembered at once: there are few tokens, and few ways to write each."""
+
 Headers = Iterable[tuple[bytes, bytes]]
 """Headers as ASGI hands them over: names in lower case."""
 
@@ -112,6 +116,7 @@ class Keys:
         self._clock = clock
         self._read_at = clock()
         self._keys = [_Key(token) for token in tokens]
+        self._recognised: dict[bytes | str, Caller] = {}
         names: dict[bytes, str] = {}
         for key in self._keys:
             other = names.setdefault(key.digest, key.caller.name)
@@ -121,14 +126,22 @@ class Keys:
     def identify(self, authorization: bytes | str | None) -> Caller | None:
         """Recognise the caller by an `Authorization` header: `Bearer x`, `Token x`, or Basic with x as password.
 
-        Every token is compared, in constant time, so that the time of the answer tells nothing.
+        Every token is compared, in constant time, so that the time of the answer tells nothing. A header that was
+        recognised is remembered until the files are looked at again; one that was not never is.
         """
         self._reread()
+        if authorization is None:
+            return None
+        known = self._recognised.get(authorization)
+        if known is not None:
+            return known
         given = _token_in(authorization)
         if given is None:
             return None
         digest = _digest(given)
         found = [key.caller for key in self._keys if hmac.compare_digest(key.digest, digest)]
+        if found and len(self._recognised) < _REMEMBERED:
+            self._recognised[authorization] = found[0]
         return found[0] if found else None
 
     def open_session(self, token: str, until: datetime) -> tuple[Caller, str] | None:
@@ -158,8 +171,9 @@ class Keys:
 
     def _reread(self) -> None:
         now = self._clock()
-        if now - self._read_at >= REREAD_AFTER.total_seconds():
+        if now - self._read_at >= _REREAD_SECONDS:
             self._read_at = now
+            self._recognised.clear()
             for key in self._keys:
                 key.reread()
 
@@ -252,12 +266,13 @@ def _hostname(host: str) -> str:
 
 
 def _header(headers: Headers, wanted: bytes) -> bytes | None:
-    return next((value for name, value in headers if name == wanted), None)
+    for name, value in headers:
+        if name == wanted:
+            return value
+    return None
 
 
-def _token_in(authorization: bytes | str | None) -> bytes | None:
-    if authorization is None:
-        return None
+def _token_in(authorization: bytes | str) -> bytes | None:
     given = authorization.encode() if isinstance(authorization, str) else authorization
     scheme, _, credentials = given.strip().partition(b" ")
     credentials = credentials.strip()
