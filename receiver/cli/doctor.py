@@ -19,6 +19,7 @@ from receiver.cli.wiring import (
     make_pagerduty,
     make_pagers,
     make_slack,
+    make_slack_webhook,
     open_database,
 )
 from receiver.clients.kubernetes import Cluster
@@ -275,6 +276,13 @@ async def _notifications(settings: Settings) -> Finding:
 
 
 async def _slack(settings: Settings) -> Finding:
+    webhook = make_slack_webhook(settings)
+    if webhook is not None:
+        await webhook.close()
+        text = (
+            "an incoming webhook: one channel, no updates, threads or buttons; only a real message could show it works"
+        )
+        return Finding(mark="ok", thing="slack", text=text)
     slack = make_slack(settings)
     if slack is None:
         text = "slack.bot_token is not set: its messages go to the service's own log"

@@ -213,7 +213,7 @@ def _checks(rooms: Rooms, labour: Labour, cold: Cold | None, reloading: Reloadin
         "playbooks": playbooks,
         "kubernetes": kubernetes,
         "notifications": notifications,
-        "slack": configured(rooms.slack, "slack.bot_token"),
+        "slack": configured(rooms.slack or rooms.slack_webhook, "slack.bot_token"),
         "pagerduty": configured(rooms.pagerduty, "pagerduty.routing_key"),
         "alertmanager": lambda: look_at_peers(rooms),
         "s3": configured(cold, "archive.bucket"),

@@ -13,6 +13,7 @@ from receiver.cli.tables import Form, dump, say
 from receiver.model.duration import format_duration
 from receiver.model.message import Lane, Place
 from receiver.notify.digest import is_low
+from receiver.notify.places import INCOMING_WEBHOOK
 from receiver.notify.routes import choose
 from receiver.settings import Settings
 
@@ -101,7 +102,9 @@ def answer(settings: Settings, labels: Mapping[str, str], annotations: Mapping[s
 
 def _told(settings: Settings, lane: Lane) -> Told:
     if lane.place is Place.SLACK:
-        address, known = lane.address or settings.slack.channel, settings.slack.secret.given
+        webhook = settings.slack.webhook.given
+        address = INCOMING_WEBHOOK if webhook else lane.address or settings.slack.channel
+        known = webhook or settings.slack.secret.given
     else:
         address, known = lane.address, bool(lane.address) or settings.pagerduty.secret.given
     return Told(place=lane.place, address=address, configured=known)

@@ -15,6 +15,7 @@ from receiver.cli.tables import Form, dump, say
 from receiver.model.errors import SettingsError
 from receiver.model.message import Lane, Place
 from receiver.notify import pagerduty, slack
+from receiver.notify.places import INCOMING_WEBHOOK
 from receiver.notify.routes import choose
 from receiver.notify.situation import Situation, assess
 from receiver.notify.templates import BUILT_IN, Templates, Words, load, words_in
@@ -110,8 +111,10 @@ def _route(settings: Settings, number: int) -> Route:
 def _one(settings: Settings, situation: Situation, lane: Lane, file: str, words: Words) -> Shown:
     url = settings.server.public_url
     if lane.place is Place.SLACK:
-        address = lane.address or settings.slack.channel
-        message = slack.card(situation, public_url=url, pressed=settings.slack.signing.given, words=words)
+        webhook = settings.slack.webhook.given
+        address = INCOMING_WEBHOOK if webhook else lane.address or settings.slack.channel
+        pressed = settings.slack.signing.given and not webhook
+        message = slack.card(situation, public_url=url, pressed=pressed, words=words)
     else:
         address = lane.address
         message = pagerduty.trigger(situation, urgent=False, why="", public_url=url, words=words)

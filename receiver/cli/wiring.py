@@ -14,9 +14,11 @@ from receiver.clients.kubernetes import Cluster
 from receiver.clients.outward import proxy_for
 from receiver.clients.pagerduty import PagerDutyClient
 from receiver.clients.slack import SlackClient
+from receiver.clients.slack_webhook import SlackWebhook
 from receiver.enrich.mask import Mask
 from receiver.model.errors import SettingsError
 from receiver.model.redaction import Redaction
+from receiver.notify.places import INCOMING_WEBHOOK
 from receiver.notify.templates import Templates
 from receiver.pipeline.archiving import Archivist, Bucket
 from receiver.pipeline.attaching import Attacher
@@ -99,6 +101,7 @@ async def open_rooms(
         cluster = held(stack, connect_cluster(settings))
         argo = held(stack, connect_argo(settings, cluster))
         slack = held(stack, make_slack(settings))
+        webhook = held(stack, make_slack_webhook(settings))
         pagerduty = held(stack, make_pagerduty(settings))
         pagers = make_pagers(settings)
         alertmanagers = make_alertmanagers(settings)
@@ -117,7 +120,8 @@ async def open_rooms(
             argo=argo,
             errands=make_errands(settings),
             slack=slack,
-            slack_channel=settings.slack.channel,
+            slack_channel=settings.slack.channel if webhook is None else INCOMING_WEBHOOK,
+            slack_webhook=webhook,
             slack_buttons=settings.slack.signing.given,
             pagerduty=pagerduty,
             owners=settings.owners,
@@ -228,6 +232,19 @@ def make_slack(settings: Settings) -> SlackClient | None:
         timeout=wanted.timeout,
         proxy=proxy_for(wanted.api_url, os.environ),
     )
+
+
+def make_slack_webhook(settings: Settings) -> SlackWebhook | None:
+    """Give the incoming webhook; None where none is configured.
+
+    Raises:
+        SettingsError: Its address cannot be used.
+    """
+    wanted = settings.slack
+    if not wanted.webhook.given:
+        return None
+    url = wanted.webhook.reveal()
+    return SlackWebhook(url, timeout=wanted.timeout, proxy=proxy_for(url, os.environ))
 
 
 def make_pagerduty(settings: Settings) -> PagerDutyClient | None:

@@ -17,6 +17,7 @@ from receiver.clients.pagerduty import (
     PagerDutySeverity,
 )
 from receiver.clients.slack import EVENT_ID, PostedMessage, SlackClient
+from receiver.clients.slack_webhook import SlackWebhook
 from receiver.model.errors import PagerDutyError, ReceiverError, SlackBlocksRefused, SlackError, SlackMessageGone
 from receiver.model.message import Act, Message, Place
 from receiver.notify.words import clean, cut
@@ -46,7 +47,7 @@ class Conversation:
 async def deliver(
     message: Message,
     *,
-    slack: SlackClient | None,
+    slack: SlackClient | SlackWebhook | None,
     pagerduty: PagerDutyClient | None,
     console: Callable[[str], None],
     conversation: Conversation | None,
@@ -55,7 +56,7 @@ async def deliver(
 
     Args:
         message: The message as it was claimed; `attempts` counts this try, so it is 1 at the first one.
-        slack: None where it is not configured.
+        slack: The workspace, or an incoming webhook; None where it is not configured.
         pagerduty: None where it is not configured.
         console: Says one line on the service's own log.
         conversation: Where the incident's message stands in Slack; None while nothing is known.
@@ -65,7 +66,8 @@ async def deliver(
         replies and updates of the incident belong to this message from now on, which is so for a post and for an update
         that had to be posted anew (`reposted`); `found` where an earlier try had brought it already; `blocks_refused`
         with Slack's reason where only the text was taken; `not_searched` with the reason where it could not be seen
-        whether an earlier try had succeeded. PagerDuty: `dedup_key`; of a change event: `accepted`. Console: `console`.
+        whether an earlier try had succeeded; `webhook` in place of all that where it went by an incoming webhook.
+        PagerDuty: `dedup_key`; of a change event: `accepted`. Console: `console`.
 
     Raises:
         SlackError: Slack refused or failed, or is not configured any more; `retryable` says which.
@@ -82,6 +84,8 @@ async def deliver(
         case Place.SLACK:
             if slack is None:
                 raise SlackError("Slack is not configured here: set slack.bot_token", retryable=True)
+            if isinstance(slack, SlackWebhook):
+                return await _post_to(slack, message)
             return await _Chat(slack=slack, message=message, conversation=conversation).say()
 
 
@@ -119,6 +123,18 @@ def console_line(message: Message) -> str:
     about = "" if message.incident_id is None else f", incident {message.incident_id}"
     told = f"{draft.address} would be told ({draft.act.value}{about})"
     return f"{told}: {said}" if said else f"{told}."
+
+
+async def _post_to(webhook: SlackWebhook, message: Message) -> Mapping[str, Any]:
+    """Post whatever it is as a message of its own: an incoming webhook changes nothing and knows no threads."""
+    payload = message.draft.payload
+    text, blocks = payload["text"], payload.get("blocks", ())
+    try:
+        await webhook.post(text, blocks)
+    except SlackBlocksRefused as refusal:
+        await webhook.post(text)
+        return {"webhook": True, "blocks_refused": str(refusal)}
+    return {"webhook": True}
 
 
 async def _send(message: Message, pagerduty: PagerDutyClient | None) -> Mapping[str, Any]:

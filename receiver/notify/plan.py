@@ -13,16 +13,17 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final
 
-from receiver.model.message import Act, Draft, Lane, Message, MessageState, Place, Priority, Story
+from receiver.model.message import Act, Draft, Lane, MessageState, Place, Priority, Story
 from receiver.model.remediation import Run
 from receiver.notify import pagerduty, slack, thread
-from receiver.notify.account import deed_of
+from receiver.notify.account import deed_of, headline
 from receiver.notify.changes import drafts as change_drafts
 from receiver.notify.digest import is_low
 from receiver.notify.places import Configured
 from receiver.notify.routes import Choice, choose
 from receiver.notify.situation import Situation, assess, is_lost
 from receiver.notify.templates import BUILT_IN, Loaded, Words, words_in
+from receiver.notify.voices import Voice, spoken, voices
 from receiver.settings import Owner, Route
 
 
@@ -141,77 +142,9 @@ class _Tongue:
     public_url: str | None
     templates: Mapping[str, Loaded]
 
-    def words(self, voice: "_Voice") -> Words:
+    def words(self, voice: Voice) -> Words:
         loaded = self.templates.get(voice.template)
         return BUILT_IN if loaded is None else words_in(loaded, self.situation, self.public_url)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Voice:
-    """One place as this incident is told there, or the console in its stead.
-
-    Attributes:
-        said: What was planned for it so far, oldest first.
-        chosen: Whether the routes lead there now; else it only hears how what it was told goes on.
-        template: The file with the words for it; empty where the built-in ones are meant.
-    """
-
-    incident_id: int
-    place: Place
-    address: str
-    name: str
-    said: tuple[Message, ...]
-    chosen: bool
-    template: str
-
-    def draft(self, act: Act, key: str, payload: Mapping[str, Any], cause: str, priority: Priority) -> Draft:
-        return Draft(
-            place=self.place,
-            address=self.address,
-            act=act,
-            key=f"incident:{self.incident_id}:{self.name}:{key}",
-            payload=payload,
-            cause=cause,
-            priority=priority,
-        )
-
-    def of(self, *acts: Act) -> list[Message]:
-        return [message for message in self.said if message.draft.act in acts]
-
-
-def _voices(
-    story: Story,
-    place: Place,
-    places: Configured,
-    lanes: Sequence[Lane] = (),
-    templates: Mapping[Lane, str] = MappingProxyType({}),
-) -> list[_Voice]:
-    """List where an incident was told of at a place, and where it is to be told now."""
-    own = sorted((one for one in story.messages if one.incident_id == story.incident.id), key=lambda one: one.id)
-    heard = {one.draft.lane: None for one in own if places.reaches(one.draft.lane, place)}
-    # What began in the default channel stays there, whatever the default one is by now.
-    began = next((lane for lane in heard if lane.address not in places.named), None)
-    wanted = (lane for lane in lanes if lane.place is place)
-    chosen = {began if began and not lane.address else places.through(lane): lane for lane in wanted}
-    return [
-        _Voice(
-            incident_id=story.incident.id,
-            place=lane.place,
-            address=lane.address,
-            name=_name(lane, shadow=places.shadow),
-            said=tuple(one for one in own if one.draft.lane == lane),
-            chosen=lane in chosen,
-            template=templates.get(chosen.get(lane, lane), ""),
-        )
-        for lane in {**heard, **chosen}
-    ]
-
-
-def _name(lane: Lane, *, shadow: bool) -> str:
-    """Name a voice within the keys of its drafts; what is only recorded takes no key from what is sent later."""
-    link = "-" if lane.place is Place.CONSOLE else ":"
-    name = f"{lane.place.value}{link}{lane.address}".rstrip(":")
-    return f"shadow:{name}" if shadow else name
 
 
 def _farewell(story: Story, into: int, places: Configured, public_url: str | None) -> Iterator[Draft]:
@@ -220,40 +153,36 @@ def _farewell(story: Story, into: int, places: Configured, public_url: str | Non
     What it had not begun to say was taken back when it was merged; the older incident says it, where it is still true.
     """
     cause = f"it goes on as incident {into}"
-    for chat in map(_spoken, _voices(story, Place.SLACK, places)):
+    for chat in map(spoken, voices(story, Place.SLACK, places)):
         content = slack.pointer(story.incident.id, into, public_url)
         pointer = chat.draft(Act.UPDATE, f"merged:{into}", content, cause, Priority.OVER)
         if chat.of(Act.POST) and pointer.key not in {message.draft.key for message in chat.said}:
             yield pointer
-    for pager in map(_spoken, _voices(story, Place.PAGERDUTY, places)):
+    for pager in map(spoken, voices(story, Place.PAGERDUTY, places)):
         if _is_open(pager):
             event = pagerduty.resolve(story.incident.id)
             yield pager.draft(Act.RESOLVE, "resolve:merged", event, cause, Priority.OVER)
-
-
-def _spoken(voice: _Voice) -> _Voice:
-    """Leave out what was never said."""
-    return replace(voice, said=tuple(one for one in voice.said if one.state is not MessageState.SUPERSEDED))
 
 
 def _slack_drafts(tongue: _Tongue, choice: Choice, tone: Tone, places: Configured) -> Iterator[Draft]:
     situation = tongue.situation
     if tone in {Tone.SILENT, Tone.DIGEST}:
         return
-    voices = _voices(situation.story, Place.SLACK, places, choice.lanes, choice.templates)
-    if not voices and (situation.paging or situation.asking):
-        voices = _voices(situation.story, Place.SLACK, places, choice.home)
-    for voice in voices:
+    told = voices(situation.story, Place.SLACK, places, choice.lanes, choice.templates)
+    if not told and (situation.paging or situation.asking):
+        told = voices(situation.story, Place.SLACK, places, choice.home)
+    for voice in told:
         if tone is Tone.LOUD:
             words = tongue.words(voice)
             content = slack.card(situation, public_url=tongue.public_url, pressed=places.buttons, words=words)
-            yield from _tell(situation, voice, choice, content)
+            tell = _tell if places.in_place else _tell_anew
+            yield from tell(situation, voice, choice, content)
         elif not voice.said:
             cause = "healed" if situation.healed else "over before anybody was told"
             yield voice.draft(Act.POST, "post", slack.line(situation), cause, Priority.OVER)
 
 
-def _tell(situation: Situation, voice: _Voice, choice: Choice, content: Mapping[str, Any]) -> Iterator[Draft]:
+def _tell(situation: Situation, voice: Voice, choice: Choice, content: Mapping[str, Any]) -> Iterator[Draft]:
     """Say in full how an incident stands, and what has been added to its story."""
     yield from _say(voice, content, choice, _urgency(situation, choice))
     known = {message.draft.key for message in voice.said}
@@ -265,6 +194,23 @@ def _tell(situation: Situation, voice: _Voice, choice: Choice, content: Mapping[
             yield draft
 
 
+def _tell_anew(situation: Situation, voice: Voice, choice: Choice, content: Mapping[str, Any]) -> Iterator[Draft]:
+    """Do the same where nothing can be changed or replied to: the whole once, then what is news, each by itself."""
+    news = [line for line in thread.lines(situation) if line.news]
+    posted = voice.of(Act.POST)
+    if not posted:
+        covers = [line.key for line in news]
+        yield from _say(voice, {**content, "covers": covers}, choice, _urgency(situation, choice))
+        return
+    known = {key for post in posted for key in (post.draft.key, *post.draft.payload.get("covers", ()))}
+    for line in news:
+        payload = slack.reply(f"{headline(situation)}: {line.text}", broadcast=False)
+        priority = Priority.FIRING if line.broadcast or situation.asking else Priority.OVER
+        draft = voice.draft(Act.POST, f"reply:{line.key}", payload, line.cause, priority)
+        if not known & {draft.key, line.key}:
+            yield draft
+
+
 def _urgency(situation: Situation, choice: Choice) -> Priority:
     """Say how soon an incident's one message must be seen, compared with all others in its channel."""
     if situation.paging or (situation.fires and Place.PAGERDUTY in choice.places):
@@ -272,7 +218,7 @@ def _urgency(situation: Situation, choice: Choice) -> Priority:
     return Priority.FIRING if situation.fires or situation.failures or situation.asking else Priority.OVER
 
 
-def _say(voice: _Voice, content: Mapping[str, Any], choice: Choice, priority: Priority) -> Iterator[Draft]:
+def _say(voice: Voice, content: Mapping[str, Any], choice: Choice, priority: Priority) -> Iterator[Draft]:
     """Say the incident's one message, if it does not stand there already."""
     spoken = voice.of(Act.POST, Act.UPDATE)
     if not spoken:
@@ -290,10 +236,10 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 def _pagerduty_drafts(tongue: _Tongue, choice: Choice, tone: Tone, places: Configured) -> Iterator[Draft]:
     situation, public_url = tongue.situation, tongue.public_url
-    voices = _voices(situation.story, Place.PAGERDUTY, places, choice.lanes, choice.templates)
-    if not any(voice.chosen for voice in voices) and situation.paging:
-        voices = _voices(situation.story, Place.PAGERDUTY, places, choice.home)
-    for voice in voices:
+    told = voices(situation.story, Place.PAGERDUTY, places, choice.lanes, choice.templates)
+    if not any(voice.chosen for voice in told) and situation.paging:
+        told = voices(situation.story, Place.PAGERDUTY, places, choice.home)
+    for voice in told:
         call = _call(situation, choice, tone, voice)
         if call is not None:
             words = tongue.words(voice)
@@ -323,7 +269,7 @@ class _Call:
     urgent: bool
 
 
-def _call(situation: Situation, choice: Choice, tone: Tone, voice: _Voice) -> _Call | None:
+def _call(situation: Situation, choice: Choice, tone: Tone, voice: Voice) -> _Call | None:
     """Decide whether somebody is woken now, and why."""
     for run in reversed(situation.paging if voice.chosen or voice.said else ()):
         key = f"trigger:run:{run.id}"
@@ -337,7 +283,7 @@ def _call(situation: Situation, choice: Choice, tone: Tone, voice: _Voice) -> _C
     return _Call(key=f"trigger:{len(voice.of(Act.RESOLVE))}", why=choice.reason, urgent=False)
 
 
-def _is_told(run: Run, voice: _Voice, key: str) -> bool:
+def _is_told(run: Run, voice: Voice, key: str) -> bool:
     """Answer whether somebody was woken for a failed run.
 
     A trigger that was open already counts, except where a workflow was ended and not brought back: if somebody closed
@@ -350,7 +296,7 @@ def _is_told(run: Run, voice: _Voice, key: str) -> bool:
     return not is_lost(run) and (_is_open(voice) or over_since)
 
 
-def _is_open(voice: _Voice) -> bool:
+def _is_open(voice: Voice) -> bool:
     events = voice.of(Act.TRIGGER, Act.RESOLVE)
     return bool(events) and events[-1].draft.act is Act.TRIGGER
 
@@ -364,12 +310,12 @@ def _is_in_hand(situation: Situation) -> bool:
     return all(alert.fingerprint in known for alert in situation.firing)
 
 
-def _is_acknowledged(voice: _Voice) -> bool:
+def _is_acknowledged(voice: Voice) -> bool:
     events = voice.of(Act.TRIGGER, Act.ACKNOWLEDGE, Act.RESOLVE)
     return bool(events) and events[-1].draft.act is Act.ACKNOWLEDGE
 
 
-def _is_to_acknowledge(situation: Situation, voice: _Voice) -> bool:
+def _is_to_acknowledge(situation: Situation, voice: Voice) -> bool:
     """Answer whether PagerDuty is to hear that somebody has it: of a page that had been sent when he took it on."""
     taken_at = situation.story.incident.acknowledged_at
     if taken_at is None or not _is_open(voice) or _is_acknowledged(voice):
@@ -377,7 +323,7 @@ def _is_to_acknowledge(situation: Situation, voice: _Voice) -> bool:
     return voice.of(Act.TRIGGER)[-1].created_at <= taken_at
 
 
-def _is_over(situation: Situation, voice: _Voice) -> bool:
+def _is_over(situation: Situation, voice: Voice) -> bool:
     """Answer whether PagerDuty may hear that it is over.
 
     Not while a workflow that was ended has not come back: its alerts are resolved only because it is gone. And not

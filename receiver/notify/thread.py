@@ -28,12 +28,14 @@ class Line:
         text: Plain, clean, not escaped.
         cause: Why it is said, for the timeline.
         broadcast: Whether it is shown in the channel as well.
+        news: Whether it is said in the channel where there are no threads.
     """
 
     key: str
     text: str
     cause: str
     broadcast: bool = False
+    news: bool = False
 
 
 def lines(situation: Situation) -> list[Line]:
@@ -68,7 +70,7 @@ def _run(run: Run, *, paging: bool) -> Iterator[Line]:
             yield Line(key=f"run:{run.id}:step:{entry.cursor}:failed", text=text, cause=f"{number}: a step failed")
     if is_asking(run):
         text = f"{account.deed_of(run)} {account.advice_on(run)}"
-        yield Line(key=f"run:{run.id}:asks:{run.cursor}", text=text, cause=f"{number} waits for approval")
+        yield Line(key=f"run:{run.id}:asks:{run.cursor}", text=text, cause=f"{number} waits for approval", news=True)
     if run.state is RunState.FINISHED:
         yield _finish(run, paging=paging)
 
@@ -80,7 +82,8 @@ def _finish(run: Run, *, paging: bool) -> Line:
     if paging:
         text = f"{text} What to do: {account.advice_on(run)}"
     outcome = run.outcome.value if run.outcome else "ended"
-    return Line(key=f"run:{run.id}:finished", text=text, cause=f"run {run.id} {outcome}", broadcast=paging)
+    cause = f"run {run.id} {outcome}"
+    return Line(key=f"run:{run.id}:finished", text=text, cause=cause, broadcast=paging, news=True)
 
 
 def _notes(situation: Situation) -> Iterator[Line]:
@@ -88,9 +91,8 @@ def _notes(situation: Situation) -> Iterator[Line]:
     for note in situation.story.notes:
         text = f"{moment(note.at)} {cut(clean(note.text), 500)}"
         wide = note.kind in _FOR_ALL
-        yield Line(
-            key=f"note:{note.kind.value}:{note.at.isoformat()}", text=text, cause=note.kind.value, broadcast=wide
-        )
+        key = f"note:{note.kind.value}:{note.at.isoformat()}"
+        yield Line(key=key, text=text, cause=note.kind.value, broadcast=wide, news=True)
 
 
 def _flaps(situation: Situation) -> Iterator[Line]:
@@ -111,9 +113,8 @@ def _end(situation: Situation) -> Iterator[Line]:
     incident = situation.story.incident
     if situation.closed:
         at = incident.closed_at or situation.now
-        yield Line(
-            key=f"closed:{at.isoformat()}", text=f"{moment(at)} Over: {account.status(situation)}.", cause="closed"
-        )
+        text = f"{moment(at)} Over: {account.status(situation)}."
+        yield Line(key=f"closed:{at.isoformat()}", text=text, cause="closed", news=True)
     elif incident.quiet_since is not None and incident.flaps < FLAPPING:
         text = f"{moment(incident.quiet_since)} All alerts are resolved; it is over unless one fires again soon."
         yield Line(key=f"quiet:{incident.flaps}", text=text, cause="resolved")

@@ -12,6 +12,7 @@ from receiver.clients.errand import Errands
 from receiver.clients.kubernetes import Cluster
 from receiver.clients.pagerduty import PagerDutyClient
 from receiver.clients.slack import SlackClient
+from receiver.clients.slack_webhook import SlackWebhook
 from receiver.enrich.mask import Mask
 from receiver.model.message import Place
 from receiver.notify.pace import PACES
@@ -48,6 +49,7 @@ class Rooms:
         argo: Argo Server; None where it is not configured.
         errands: HTTP requests of playbooks; None where no host is allowed.
         slack: None where it is not configured; then its messages go to the console.
+        slack_webhook: The incoming webhook in place of a token; None where there is none.
         slack_buttons: Whether a press of a button would be taken, so that messages have some.
         pagerduty: The same.
         owners: To whom what belongs.
@@ -78,6 +80,7 @@ class Rooms:
     errands: Errands | None = None
     slack: SlackClient | None = None
     slack_channel: str = ""
+    slack_webhook: SlackWebhook | None = None
     slack_buttons: bool = False
     pagerduty: PagerDutyClient | None = None
     owners: Sequence[Owner] = ()
@@ -104,12 +107,13 @@ def places_of(rooms: Rooms) -> Configured:
     """Say which places can be told of anything."""
     channels = [*(route.channel for route in rooms.routes), *(owner.slack for owner in rooms.owners)]
     return Configured(
-        slack=rooms.slack is not None,
+        slack=rooms.slack is not None or rooms.slack_webhook is not None,
         pagerduty=rooms.pagerduty is not None,
         channel=rooms.slack_channel,
         owners=frozenset(rooms.pagers),
         named=frozenset(one for one in (*channels, *rooms.pagers) if one is not None),
         shadow=rooms.shadow,
-        buttons=rooms.slack_buttons,
+        buttons=rooms.slack_buttons and rooms.slack is not None,
+        in_place=rooms.slack_webhook is None,
         low=rooms.digest.low if rooms.digest else frozenset(),
     )

@@ -61,7 +61,7 @@ async def _deliver(rooms: Rooms, lane: Lane, message: Message, conversation: Con
     try:
         answer = await deliver(
             message,
-            slack=rooms.slack,
+            slack=rooms.slack or rooms.slack_webhook,
             pagerduty=rooms.pagers.get(lane.address) if lane.address else rooms.pagerduty,
             console=rooms.say,
             conversation=conversation,

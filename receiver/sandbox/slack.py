@@ -1,8 +1,9 @@
 """Slack's Web API as a server on loopback: one workspace, as strict as Slack, with a memory of every message and edit.
 
 It knows `auth.test`, `chat.postMessage`, `chat.update`, `conversations.history` and `conversations.replies`, takes the
-answers of apps to a press at its response URLs, and sends presses of buttons as Slack does. Like Slack it answers most
-refusals with HTTP 200 and `ok: false`. Stricter than Slack: parameters and blocks that it does not judge are refused.
+answers of apps to a press at its response URLs, has an incoming webhook, and sends presses of buttons as Slack does.
+Like Slack it answers most refusals with HTTP 200 and `ok: false`. Stricter than Slack: parameters and blocks that it
+does not judge are refused.
 
 Codes and rules from the page of each method beneath https://docs.slack.dev/reference/methods.
 """
@@ -18,13 +19,17 @@ from typing import Any
 
 from aiohttp import web
 
+from receiver.sandbox import slack_webhook
 from receiver.sandbox.blocks import TOTAL_CHARACTERS, block_errors, total_characters
 from receiver.sandbox.loopback import LoopbackServer
 from receiver.sandbox.slack_press import Press, deliver, press_payload
 from receiver.sandbox.slack_room import BOT_ID, BOT_USER, TEAM_ID, SlackChannel, SlackMessage, SlackRoom
+from receiver.sandbox.slack_webhook import IncomingWebhook
 
 EXAMPLE_TOKEN = "xoxb-sandbox-token"  # noqa: S105 - opens nothing but a stand-in
 EXAMPLE_SIGNING_SECRET = "sandbox-signing-secret"  # noqa: S105 - the same
+
+EXAMPLE_WEBHOOK_SECRET = "sandboxWebhookSecret"  # noqa: S105 - the same
 
 TEXT_CUT_AT = 40_000
 """Posted text beyond this is cut off; https://docs.slack.dev/reference/methods/chat.postMessage#truncating"""
@@ -79,6 +84,7 @@ class SlackStandIn(LoopbackServer):
         routes = [
             web.route("*", "/api/{verb}", self._serve),
             web.post("/actions/{press}", self._take_response),
+            web.post(slack_webhook.PATH, self._take_by_webhook),
         ]
         super().__init__(routes, port=port)
         self.token = token
@@ -91,6 +97,7 @@ class SlackStandIn(LoopbackServer):
         self._clock = clock
         self._last_post: dict[str, float] = {}
         self._presses: set[str] = set()
+        self.webhook = IncomingWebhook(self._rooms[0], EXAMPLE_WEBHOOK_SECRET, self._wait_of)
         self._verbs = self._list_verbs()
 
     def _list_verbs(self) -> dict[str, _Verb]:
@@ -111,6 +118,11 @@ class SlackStandIn(LoopbackServer):
                 carry=self._replies, scope="channels:history", parameters=frozenset(f"{paging} ts".split())
             ),
         }
+
+    @property
+    def webhook_url(self) -> str:
+        """An incoming webhook that posts to the first channel."""
+        return self.origin + slack_webhook.PATH.format(secret=EXAMPLE_WEBHOOK_SECRET)
 
     @property
     def url(self) -> str:
@@ -167,6 +179,9 @@ class SlackStandIn(LoopbackServer):
         except _RefusalError as refusal:
             return refusal.answer
         return web.json_response({"ok": True})
+
+    async def _take_by_webhook(self, request: web.Request) -> web.Response:
+        return await self.webhook.serve(request)
 
     async def _serve(self, request: web.Request) -> web.Response:
         try:
@@ -259,13 +274,20 @@ class SlackStandIn(LoopbackServer):
         return found[0]
 
     def _take_turn(self, channel_id: str) -> None:
+        wait = self._wait_of(channel_id)
+        if wait:
+            raise _RefusalError("ratelimited", status=429, wait=wait)
+
+    def _wait_of(self, channel_id: str) -> int:
+        """Say how many seconds a post has to wait, and count it where it need not."""
         if self._post_every is None:
-            return
+            return 0
         now = self._clock()
         wait = self._last_post.get(channel_id, -math.inf) + self._post_every.total_seconds() - now
         if wait > 0:
-            raise _RefusalError("ratelimited", status=429, wait=math.ceil(wait))
+            return math.ceil(wait)
         self._last_post[channel_id] = now
+        return 0
 
 
 async def _parameters(request: web.Request) -> Mapping[str, Any]:

@@ -122,6 +122,10 @@ class Slack(Part, frozen=True):
 
     bot_token: Hidden | None = None
     bot_token_file: str | None = None
+    webhook_url: Hidden | None = None
+    """An incoming webhook in place of a bot token, not beside one: it posts to its one channel, changes nothing and has
+    neither threads nor buttons."""
+    webhook_url_file: str | None = None
     api_url: str = "https://slack.com/api/"
     channel: str = "#taskmaster-alerts"
     timeout: Duration = Duration(seconds=30)
@@ -131,10 +135,20 @@ class Slack(Part, frozen=True):
     users: tuple[SlackUser, ...] = ()
     """Who may press them; anybody else is told that he may not."""
 
+    def __post_init__(self) -> None:
+        """Refuse two ways to one place: nobody could tell which of them a message went."""
+        if self.secret.given and self.webhook.given:
+            raise ValueError("slack has both bot_token and webhook_url; keep the token, which can do more")
+
     @property
     def secret(self) -> Secret:
         """The bot token."""
         return Secret(self.bot_token, self.bot_token_file, name="slack.bot_token")
+
+    @property
+    def webhook(self) -> Secret:
+        """The address of the incoming webhook."""
+        return Secret(self.webhook_url, self.webhook_url_file, name="slack.webhook_url")
 
     @property
     def signing(self) -> Secret:
