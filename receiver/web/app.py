@@ -32,7 +32,7 @@ from receiver.web.api import (
 )
 from receiver.web.api.asking import Wake
 from receiver.web.api.slack import Buttons
-from receiver.web.console import assets, history, incident, live, login, now, words
+from receiver.web.console import assets, history, incident, lists, live, login, now, playbooks as books, system, words
 from receiver.web.description import WEBHOOK_PATH, describe, schema
 from receiver.web.feed import Feed
 from receiver.web.health import Check, Health, healthz, readyz
@@ -56,6 +56,9 @@ _CONSOLE: Final = (
     now.now,
     incident.show_incident,
     history.history,
+    *books.HANDLERS,
+    *lists.HANDLERS,
+    system.system,
     *words.HANDLERS,
 )
 

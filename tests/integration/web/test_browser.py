@@ -106,7 +106,8 @@ async def furnish(records: Any) -> int:
 )
 async def test_no_page_shuts_anybody_out(browser: Browser, site: Any, records: Any, how: dict[str, Any]) -> None:
     number = await furnish(records)
-    paths = ["/", f"/incidents/{number}", "/history", "/history?kind=incidents"]
+    paths = ["/", f"/incidents/{number}", "/history", "/history?kind=incidents", "/playbooks", "/system"]
+    paths += ["/playbooks/restart-stuck-workflow", "/archives", "/outbox", "/deadletters"]
     wrong: dict[str, Any] = {}
 
     async with seat(browser, site, **how) as somebody:

@@ -259,3 +259,43 @@ async def test_the_history_is_searched_and_paged_by_its_address(site: Any, recor
     assert 'value="Loud"' in second
     assert "An incident of the past" in stories
     assert (wrong.status_code, "team" in wrong.text) == (400, True)
+
+
+async def test_an_admin_pauses_closes_and_sends_again_by_forms(site: Any, records: Any) -> None:
+    await records.playbook()
+    message = await records.message(incident_id=await records.incident(), state="dead", due_at=None, error="no channel")
+    letter = await records.dead_letter()
+    client = await logged_in(site, "admin")
+
+    asked = [
+        await client.post("/pause", data={"reason": "an upgrade", "for": "2h"}),
+        await client.post("/playbooks/restart-stuck-workflow/close"),
+        await client.post(f"/outbox/{message}/replay"),
+        await client.post(f"/deadletters/{letter}/discard"),
+    ]
+    paused = (await client.get("/playbooks")).text
+    await client.post("/resume")
+    resumed = (await client.get("/playbooks")).text
+
+    assert [answer.status_code for answer in asked] == [303] * 4
+    assert "an upgrade" in paused
+    assert "an upgrade" not in resumed
+    assert "admins" in (await client.get("/deadletters")).text
+    assert "pending" in (await client.get("/outbox?state=pending&place=slack")).text
+
+
+async def test_what_was_kept_and_how_the_service_is_stand_on_pages(site: Any, records: Any) -> None:
+    await records.playbook()
+    await records.run(incident_id=await records.incident(), state="finished", outcome="succeeded", finished_at=LATER)
+    client = await logged_in(site)
+
+    pages = {path: await client.get(path) for path in ("/playbooks", "/archives", "/outbox", "/deadletters", "/system")}
+    one = await client.get("/playbooks/restart-stuck-workflow")
+    absent = await client.get("/playbooks/none")
+
+    assert {path: page.status_code for path, page in pages.items() if page.status_code != 200} == {}
+    assert "succeeded" in pages["/playbooks"].text
+    assert "migrations" in pages["/system"].text
+    assert "name: restart-stuck-workflow" in one.text
+    assert absent.status_code == 404
+    assert "<form" not in pages["/playbooks"].text.split("<main")[1]
