@@ -44,7 +44,8 @@ test: environment ## Run every test (ARGS="-k webhook" for some)
 test-long: environment ## Run the model-based tests, the storm and the deaths at length (some hours), with what they print
 	RECEIVER_LONG_TESTS=1 $(RUN) pytest -rP tests/integration/store/test_model.py tests/integration/pipeline/test_storm.py \
 		tests/integration/pipeline/test_waiting.py tests/integration/pipeline/test_deaths.py \
-		tests/integration/pipeline/test_runaway.py tests/acceptance/test_paused_worker.py $(ARGS)
+		tests/integration/pipeline/test_runaway.py tests/integration/pipeline/test_outbox_storm.py \
+		tests/acceptance/test_paused_worker.py $(ARGS)
 
 lint: environment ## Check style, format, types and the direction of imports; changes nothing
 	$(RUN) ruff check
