@@ -33,7 +33,7 @@ from receiver.remediate.rights import READING, asked, effects_of, uses
 from receiver.settings import Settings, check_exposure
 from receiver.store.migrate import newest_revision, revision_of
 from receiver.store.spool import try_out
-from receiver.web.api.slack import Buttons
+from receiver.web.presses import Buttons
 from receiver.webhook.access import HELD, Role
 
 _DISK: Final = timedelta(seconds=10)

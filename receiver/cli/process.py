@@ -36,12 +36,12 @@ from receiver.upkeep.calendar import keep_calendar
 from receiver.upkeep.deadletters import LetterBound
 from receiver.upkeep.retention import keep_retention
 from receiver.upkeep.rollup import keep_counted
-from receiver.web.api.slack import Buttons
 from receiver.web.app import make_app
 from receiver.web.aside import make_aside
 from receiver.web.bypass import with_short_way
 from receiver.web.feed import Feed
 from receiver.web.health import SPOOL, Check, Condition, State
+from receiver.web.presses import Buttons
 from receiver.web.replay import Replay
 from receiver.webhook.access import Access, Keys
 from receiver.webhook.route import Door

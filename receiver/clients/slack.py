@@ -233,7 +233,9 @@ class SlackClient:
         try:
             async with session.post(response_url, json=body, proxy=self._proxy, allow_redirects=False) as answer:
                 if answer.status >= _REFUSED:
-                    raise SlackError(f"Slack answered {answer.status} to what a press was to be told")
+                    again = answer.status == _TOO_MANY_REQUESTS or answer.status >= _SERVER_FAILED
+                    text = f"Slack answered {answer.status} to what a press was to be told"
+                    raise SlackError(text, retryable=again)
         except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
             raise SlackAnswerLost(f"what a press was to be told did not arrive ({type(exc).__name__})") from None
 

@@ -34,6 +34,8 @@ class Kind(Enum):
     INCIDENT_SILENCED = "incident.silenced"
     INCIDENT_NOT_SILENCED = "incident.not_silenced"
     INCIDENT_CLOSED = "incident.closed"
+    INCIDENT_TRACED = "incident.traced"
+    PRESS_DECLINED = "press.declined"
     CONTEXT_FOUND = "context.found"
     DECIDED = "playbook.decided"
     DEMOTED = "playbook.demoted"

@@ -39,4 +39,5 @@ def buttons(situation: Situation) -> ActionsBlock | None:
         elements.append(
             StaticSelectElement(placeholder=PlainTextObject(text="Silence"), action_id="silence", options=options)
         )
+    elements.append(ButtonElement(text="Why?", action_id="why", value=str(incident.id)))
     return ActionsBlock(elements=elements)

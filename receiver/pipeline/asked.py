@@ -63,15 +63,21 @@ async def _act(rooms: Rooms, wish: Request) -> None:
 
 
 async def _tell(rooms: Rooms, wish: Request) -> None:
-    """Tell whoever pressed a button what came of it. It is tried once: the answer is kept, and the card goes on."""
+    """Tell whoever pressed a button what came of it. It is tried twice: the answer is kept, and the card goes on."""
     async with rooms.database.transaction() as transaction:
         answered = await requests.get(transaction, wish.id)
     text = answered.answer if answered else ""
     if rooms.slack is None:
         log.warning("press", action="presser_not_told", request_id=wish.id, answer=text, error="set slack.bot_token")
         return
+    url, told = str(wish.detail["response_url"]), markup(text[:1].upper() + text[1:], SAID)
     try:
-        await rooms.slack.respond(str(wish.detail["response_url"]), markup(text[:1].upper() + text[1:], SAID))
+        try:
+            await rooms.slack.respond(url, told)
+        except SlackError as error:
+            if not error.retryable:
+                raise
+            await rooms.slack.respond(url, told)
     except SlackError as error:
         log.warning("press", action="presser_not_told", request_id=wish.id, answer=text, error=str(error))
 

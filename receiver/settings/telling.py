@@ -60,7 +60,7 @@ class SlackUser(Part, frozen=True):
     name: str
     """By which the record and the messages call him."""
     role: Literal["viewer", "operator", "admin"]
-    """`operator` and `admin` approve, reject, take on and silence; a `viewer` is told that he may not."""
+    """`operator` and `admin` approve, reject, take on and silence; a `viewer` may only ask why, and is told so."""
 
     def __post_init__(self) -> None:
         """Refuse what is no ID: a name would match nobody."""

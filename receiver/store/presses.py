@@ -13,6 +13,8 @@ from receiver.store.tables import MessageRow
 
 TAKEN: Final = "taken"
 """Verdict on a request that was Slack's own."""
+DECLINED: Final = "declined"
+"""Verdict on one that was Slack's own, and from which nothing follows: the person may not, or it is over by now."""
 
 MOST_REFUSED: Final = 1000
 """So many refused ones are kept, the newest: whoever forges them must not fill the disk."""
@@ -21,7 +23,10 @@ KEPT: Final = timedelta(days=30)
 
 
 async def take(transaction: Transaction, signature: str, *, at: datetime) -> int | None:
-    """Take a signed request; returns its number, None where the same was taken before."""
+    """Take a request of Slack's by its signature, or by what stands for one; returns its number.
+
+    None where the same was taken before.
+    """
     values = {"at": at, "verdict": TAKEN, "signature": signature, "pressed_by": "", "said": ""}
     taken = await transaction.execute(upsert(PressRow).values(**values).on_conflict_do_nothing().returning(PressRow.id))
     number: int | None = taken.scalar()

@@ -31,12 +31,12 @@ from receiver.web.api import (
     stream,
 )
 from receiver.web.api.asking import Wake
-from receiver.web.api.slack import Buttons
 from receiver.web.console import assets, history, incident, lists, live, login, now, playbooks as books, system, words
 from receiver.web.description import WEBHOOK_PATH, describe, schema
 from receiver.web.feed import Feed
 from receiver.web.health import Check, Health, healthz, readyz
 from receiver.web.metrics import Exposition, metrics
+from receiver.web.presses import Buttons
 from receiver.web.question import refuse_unknown
 from receiver.web.replay import Replay
 from receiver.web.session import Sessions

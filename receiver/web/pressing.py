@@ -15,12 +15,19 @@ from receiver.model.silencing import length_of
 from receiver.settings import SlackUser
 from receiver.store.database import Transaction
 from receiver.store.history import incidents, remediations
+from receiver.web.explanation import explained
 from receiver.webhook.access import HELD, Role
 
 _DOUBLE: Final = timedelta(minutes=1)
 """Within this, a second press is the same; later it may be about a page that was sent anew."""
 
-_VERBS: Final = {kind.value: kind for kind in (Kind.ACKNOWLEDGE, Kind.SILENCE, Kind.APPROVE, Kind.REJECT)}
+WHY: Final = "why"
+_VERBS: Final = {
+    **{kind.value: kind for kind in (Kind.ACKNOWLEDGE, Kind.SILENCE, Kind.APPROVE, Kind.REJECT)},
+    WHY: Kind.EXPLAIN,
+}
+_NUMBERS: Final = 2**31
+"""Beyond this there is no incident, run or step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +38,7 @@ class Press:
         user: Slack's ID of whoever pressed.
         channel: ID of the channel in which the message stands.
         ts: Slack's identity of the message.
+        action: How the button calls itself.
         kind: What is asked for.
         incident: The incident that the button is about.
         length: For how long it is to be silenced; empty where it is not.
@@ -42,6 +50,7 @@ class Press:
     user: str
     channel: str
     ts: str
+    action: str
     kind: Kind
     incident: int
     length: str
@@ -98,7 +107,15 @@ def read_press(body: bytes) -> Press:
     Raises:
         ValueError: It is none of a button of ours; the message says what is wrong.
     """
-    payload = parse_qs(body.decode(), max_num_fields=4).get("payload", [""])[0]
+    return read_payload(parse_qs(body.decode(), max_num_fields=4).get("payload", [""])[0])
+
+
+def read_payload(payload: str | bytes) -> Press:
+    """Read a press out of what Slack says of it, as JSON.
+
+    Raises:
+        ValueError: It is none of a button of ours; the message says what is wrong.
+    """
     try:
         said = msgspec.json.decode(payload, type=_Payload)
     except msgspec.MsgspecError as error:
@@ -113,12 +130,15 @@ def read_press(body: bytes) -> Press:
     if kind is Kind.SILENCE:
         (length,) = rest
         length_of(length)
-    elif kind is not Kind.ACKNOWLEDGE:
+    elif kind in {Kind.APPROVE, Kind.REJECT}:
         run, cursor = map(int, rest)
+    if max(int(incident), run, cursor) >= _NUMBERS:
+        raise ValueError(f"{value} is none of what the buttons of Receiver say")
     return Press(
         user=said.user.id,
         channel=said.container.channel_id,
         ts=said.container.message_ts,
+        action=action.action_id,
         kind=kind,
         incident=int(incident),
         length=length,
@@ -139,6 +159,8 @@ async def weigh(tx: Transaction, press: Press, user: SlackUser | None, now: date
     """
     if user is None:
         return f"You may not do this: {press.user} is not in slack.users. Ask whoever runs Receiver to add you."
+    if press.kind is Kind.EXPLAIN:
+        return await _why(tx, press)
     if Role.OPERATOR not in HELD[Role(user.role)]:
         return f"You may not do this, {user.name}: it needs the role operator, and yours is {user.role}."
     if press.kind in {Kind.APPROVE, Kind.REJECT}:
@@ -162,6 +184,13 @@ async def _about_incident(tx: Transaction, press: Press, user: SlackUser, now: d
     more = {"for": press.length, "reason": "by a button in Slack"}
     said = f"Incident {incident.id} is to be silenced for {press.length}; you are told what comes of it."
     return Wanted(kind=press.kind, run_id=None, detail={**detail, **more}, said=said)
+
+
+async def _why(tx: Transaction, press: Press) -> Wanted | str:
+    if await incidents.get(tx, press.incident) is None:
+        return f"This button is stale: there is no incident {press.incident} any more."
+    told = await explained(tx, press.incident)
+    return Wanted(kind=Kind.EXPLAIN, run_id=None, detail={}, said=told)
 
 
 async def _about_run(tx: Transaction, press: Press) -> Wanted | str:

@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 from receiver.model.timeline import Kind
 from receiver.store.database import Database
 from receiver.store.history.recent import Recent, count_recent
+from receiver.web.presses import VERDICTS
 from receiver.web.sample import Sample
 
 FRESH: Final = timedelta(seconds=30)
@@ -58,6 +59,14 @@ class RecentCounts(Collector):
             ("playbook", "guard"),
             recent.refused,
         )
+        presses = GaugeMetricFamily(
+            "receiver_slack_presses_last_day",
+            "Presses of buttons, and what came in Slack's name, within the last day, by verdict.",
+            labels=["verdict"],
+        )
+        for verdict in VERDICTS:
+            presses.add_metric([verdict], recent.presses.get(verdict, 0))
+        yield presses
         yield GaugeMetricFamily(
             "receiver_incidents_closed_last_day",
             "Incidents that were closed within the last day.",

@@ -26,6 +26,7 @@ class Recent:
         ended: How playbooks ended within a day, by playbook and outcome, whether they began a run or not.
         refused: What guards refused within a day, by playbook and the first guard that did.
         healing: Incidents that were closed within a day, and those that no person had to do anything about.
+        presses: What came in Slack's name within a day, by verdict.
         heal_times: From the opening of an incident to the end of the live run that was seen to help, within a day, by
             quantile; empty when nothing was healed.
     """
@@ -35,6 +36,7 @@ class Recent:
     ended: Mapping[tuple[str, str], int]
     refused: Mapping[tuple[str, str], int]
     healing: Healing
+    presses: Mapping[str, int]
     heal_times: Mapping[float, timedelta]
 
 
@@ -45,6 +47,8 @@ select percentile_cont(cast(:quantiles as float8[])) within group (order by outb
 from timeline join outbox on outbox.id = cast(timeline.detail ->> 'message_id' as bigint)
 where timeline.kind = 'message.sent' and timeline.at >= :hour and outbox.sent_at >= outbox.created_at
 """
+
+_PRESSES: Final = "select verdict, count(*) as number from presses where at >= :since group by verdict"
 
 _OUTCOMES: Final = f"""
 select playbook, outcome, cast(sum(number) as bigint) as number from ({ENDED}) as ends group by 1, 2
@@ -86,11 +90,13 @@ async def count_recent(tx: Transaction) -> Recent:
     ended = await tx.execute(text(_OUTCOMES), asked)
     refused = await tx.execute(text(_REFUSED), asked)
     events = await tx.execute(text(_EVENTS), asked)
+    presses = await tx.execute(text(_PRESSES), asked)
     return Recent(
         events={row.kind: int(row.number) for row in events},
         delays=await _quantiles(tx, _DELAYS, asked),
         ended={(row.playbook, row.outcome): int(row.number) for row in ended},
         refused={(row.playbook, row.guard): int(row.number) for row in refused},
+        presses={row.verdict: int(row.number) for row in presses},
         healing=await healed_between(tx, now - DAY, now + HOUR),
         heal_times=await _quantiles(tx, _HEAL_TIMES, asked),
     )

@@ -12,7 +12,7 @@ from receiver.pipeline.asked import act_on
 from receiver.sandbox.scenario import stuck_workflow
 from receiver.sandbox.slack_room import SlackMessage
 from receiver.settings import Hidden, Secret, SlackUser
-from receiver.web.api.slack import Buttons
+from receiver.web.presses import Buttons
 from tests.integration.web.conftest import running
 
 from .conftest import NAMESPACE, WORKFLOW, House, playbook
@@ -96,3 +96,20 @@ async def test_a_run_is_approved_by_its_button_and_only_while_it_asks(house: Hou
     assert told_late == "This button is stale: run 1 has already ended (succeeded)."
     assert await house.rows("select outcome from runs") == [("succeeded",)]
     assert [text for (text,) in await house.rows("select text from timeline where text like '%ann%'")] != []
+
+
+async def test_whoever_asks_why_is_told_at_the_second_try_where_the_first_failed(house: House) -> None:
+    house.rooms = replace(house.rooms, slack_buttons=True)
+    secret = Secret(Hidden(house.slack.signing_secret), None, name="slack.signing_secret")
+    await house.fire("no-such-workflow", alertname="QueueFull")
+    await house.work()
+
+    async with running(house.rooms.database, buttons=Buttons(secret, USERS)) as site:
+        house.slack.faults.answer(500, path="/actions/1")
+        await house.slack.press(f"{site.client.base_url}/api/v1/slack/interactions", card(house), "why", "U0ANN")
+        told = await answer(house)
+
+    assert [one.splitlines()[0] for one in told] == [
+        "No playbook has decided anything about incident 1: none is for such an alert, or it was not looked at yet."
+    ]
+    assert len(house.slack.faults.seen(path="/actions/1")) == 2

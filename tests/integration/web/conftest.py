@@ -19,10 +19,10 @@ from receiver.store.history.tiers import Cold
 from receiver.store.intake import Intake
 from receiver.store.jobs import Queue
 from receiver.web import health
-from receiver.web.api.slack import Buttons
 from receiver.web.app import make_app
 from receiver.web.feed import Feed
 from receiver.web.health import Check
+from receiver.web.presses import Buttons
 from receiver.web.replay import Replay
 from receiver.webhook.access import Access, Keys
 from receiver.webhook.route import Receive, Scope, Send

@@ -15,7 +15,7 @@ from receiver.model.errors import SettingsError
 from receiver.sandbox.slack_press import sign
 from receiver.settings import Hidden, Secret, SlackUser
 from receiver.store.database import Database
-from receiver.web.api.slack import Buttons
+from receiver.web.presses import Buttons
 
 SECRET = "signing-secret"
 URL = "/api/v1/slack/interactions"
@@ -119,6 +119,36 @@ async def test_who_may_not_and_what_is_stale_is_told_to_whoever_pressed_and_chan
 
     assert (status, told in text_told) == (200, True)
     assert [one[0] for one in await rows(database, "select kind from requests")] == ["explain"]
+    assert await rows(database, "select verdict from presses") == [("declined",)]
+    [(kept,)] = await rows(database, "select text from timeline where kind = 'press.declined'")
+    assert kept.endswith(f"nothing follows from it: {text_told}")
+
+
+async def test_whoever_is_named_may_ask_why_and_is_told_each_reason_once(
+    pressed: Any, records: Any, database: Database
+) -> None:
+    incident = await records.incident()
+    await card_of(records, incident)
+    nothing = await send(pressed, payload("why", str(incident), user="U0VIC"))
+    check = {"guard": "cooldown", "passed": False, "measured": "12m", "limit": "1h", "reason": "it ran 12m ago"}
+    reason = "Guard cooldown\nrefused."
+    for number in (1, 2):
+        alert = f"202611-{number}"
+        await records.decision(incident_id=incident, alert_id=alert, outcome="blocked", reason=reason, checks=[check])
+    await records.run(incident_id=incident, state="finished", outcome="failed", reason="x" * 999)
+
+    told = await send(pressed, payload("why", str(incident), user="U0VIC", response_url="https://hooks.slack.com/2"))
+    stranger = await send(pressed, payload("why", str(incident), user="U0BOB"))
+
+    lines = told[1].splitlines()
+    assert nothing[1].startswith(f"No playbook has decided anything about incident {incident}")
+    assert lines[0] == f"Why, of incident {incident}:"
+    assert "blocked 2 times. Guard cooldown refused. (measured 12m, limit 1h)" in lines[1]
+    assert ("failed. xxx" in lines[2], len(lines[2])) == (True, 220)
+    assert lines[3] == f"All of it: receiver why {incident}"
+    assert "not in slack.users" in stranger[1]
+    explained = await rows(database, "select detail ->> 'text' from requests where kind = 'explain' order by id")
+    assert [one[0] for one in explained] == [nothing[1], told[1], stranger[1]]
 
 
 async def test_what_slack_did_not_sign_for_us_now_and_once_is_refused_and_recorded(
@@ -143,6 +173,7 @@ async def test_what_slack_did_not_sign_for_us_now_and_once_is_refused_and_record
             payload("acknowledge", "all"),
             payload("silence", f"{incident}:1000d"),
             payload("approve", f"{incident}:1"),
+            payload("acknowledge", str(2**63)),
         )
     ]
 
@@ -150,7 +181,7 @@ async def test_what_slack_did_not_sign_for_us_now_and_once_is_refused_and_record
     assert bare.status_code == 401
     assert {one[0] for one in malformed} == {400}
     verdicts = [one[0] for one in await rows(database, "select verdict from presses order by id")]
-    assert verdicts == ["forged", "forged", "expired", "foreign", "taken", "replayed", *["malformed"] * 6]
+    assert verdicts == ["forged", "forged", "expired", "foreign", "taken", "replayed", *["malformed"] * 7]
     assert await rows(database, "select kind, asked_by from requests") == [("acknowledge", "ann")]
 
 

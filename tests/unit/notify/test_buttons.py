@@ -8,6 +8,7 @@ from receiver.model.message import Act, Story
 from tests.unit.notify.stories import BOTH, after, ask, asking, closed, only, quiet, story
 
 SILENCE = ("silence", "7:1h 7:4h 7:1d")
+WHY = ("why", "7")
 
 
 def shown(told: Story, act: Act = Act.POST) -> list[tuple[str, str]]:
@@ -23,10 +24,10 @@ def shown(told: Story, act: Act = Act.POST) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("told", "expected"),
     [
-        pytest.param(story(), [("acknowledge", "7"), SILENCE], id="it fires"),
+        pytest.param(story(), [("acknowledge", "7"), SILENCE, WHY], id="it fires"),
         pytest.param(
             story(runs=[asking()]),
-            [("approve", "7:12:0"), ("reject", "7:12:0"), ("acknowledge", "7"), SILENCE],
+            [("approve", "7:12:0"), ("reject", "7:12:0"), ("acknowledge", "7"), SILENCE, WHY],
             id="a run waits for a person",
         ),
     ],
@@ -38,7 +39,7 @@ def test_there_is_a_button_for_what_can_be_done(told: Story, expected: list[tupl
 def test_what_is_quiet_is_not_silenced_and_what_is_over_has_no_buttons() -> None:
     told = after(story(), ask(story()))
 
-    assert shown(quiet(told), Act.UPDATE) == [("acknowledge", "7")]
+    assert shown(quiet(told), Act.UPDATE) == [("acknowledge", "7"), WHY]
     assert shown(closed(told), Act.UPDATE) == []
 
 
