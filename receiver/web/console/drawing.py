@@ -122,4 +122,5 @@ def _lines(means: Sequence[timedelta | None], longest: timedelta | None, width: 
             continue
         y = HEIGHT - _FOOT - room * (mean / longest)
         pieces[-1].append(f"{(number + 0.5) * width:.1f},{y:.1f}")
-    return tuple(" ".join(piece) for piece in pieces if piece)
+    # A point alone is drawn as a line from itself to itself, which round ends make a dot.
+    return tuple(" ".join(piece if len(piece) > 1 else piece * 2) for piece in pieces if piece)

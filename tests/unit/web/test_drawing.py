@@ -25,14 +25,15 @@ def test_the_highest_bar_fills_the_drawing_and_none_leaves_it() -> None:
     assert all(bar.x >= 0 and bar.x + bar.width <= WIDTH and 0 <= bar.y <= HEIGHT for bar in drawn.bars)
 
 
-def test_the_line_is_broken_where_nothing_ended() -> None:
+def test_the_line_is_broken_where_nothing_ended_and_a_point_alone_is_a_dot() -> None:
     ended = Tally(resolved=2, firing_time=2 * HOUR)
     steps = [(MONDAY, ended), (MONDAY + HOUR, Tally()), (MONDAY + 2 * HOUR, ended), (MONDAY + 3 * HOUR, ended)]
 
     drawn = chart(steps)
 
     assert drawn.longest == HOUR
-    assert [len(line.split()) for line in drawn.lines] == [1, 2]
+    assert [len(line.split()) for line in drawn.lines] == [2, 2]
+    assert [len(set(line.split())) for line in drawn.lines] == [1, 2]
 
 
 def test_nothing_at_all_can_be_drawn() -> None:
