@@ -66,6 +66,9 @@ docs: environment ## Check that the documentation is true: links, rooms, states,
 dashboards: environment ## Write the dashboards of Grafana anew from deploy/grafana
 	$(RUN) python -m deploy.grafana
 
+pictures: environment ## Draw the messages in docs/images anew from the blocks that are sent (needs Chromium)
+	$(RUN) python -m tests.pictures
+
 # The environment follows the lock file, to the letter. The first time is seen, the later ones are milliseconds.
 environment: $(if $(findstring /,$(UV)),$(UV))
 ifeq ($(PYTHON),)
