@@ -1,25 +1,33 @@
 """`receiver ops`: reports of operations whose exit code can be trusted."""
 
+import asyncio
+import os
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 import typer
 
+from receiver.agent.synthetic import Place, visit
 from receiver.cli.reading import Config, Output, opened, run, settings_of
 from receiver.cli.reporting import conclude
 from receiver.cli.s3 import make_bucket, make_s3
 from receiver.cli.tables import Form
-from receiver.cli.wiring import connect_argo, connect_cluster, held, make_archivist
+from receiver.cli.wiring import connect_argo, connect_cluster, held, make_alertmanagers, make_archivist
+from receiver.clients.metrics import PrometheusClient
+from receiver.clients.outward import proxy_for
 from receiver.model.report import Report
 from receiver.pipeline.rooms import utc_now
 from receiver.settings import Settings
+from receiver.settings.around import AgentPlace
 from receiver.upkeep.cleanup import Cleanup
+from receiver.upkeep.daily import Daily
 from receiver.upkeep.leaving import Rules
 from receiver.upkeep.weekly import Weekly
 
 app = typer.Typer(
     add_completion=False,
     name="ops",
-    help="Reports of operations, which end with 1 where a line is over its limit: weekly.",
+    help="Reports of operations, which end with 1 where a line is over its limit: daily, weekly.",
     no_args_is_help=True,
 )
 
@@ -27,6 +35,12 @@ app = typer.Typer(
 @app.callback()
 def ops() -> None:
     """Reports of operations, which end with 1 where a line is over its limit."""
+
+
+@app.command("daily")
+def daily(*, config: Config = None, output: Output = Form.TABLE) -> None:
+    """Judge each agent, stuck and busy workflows, volumes, Prometheus, Alertmanager, alerts and silences."""
+    conclude(run(_daily(settings_of(config))), output)
 
 
 @app.command("weekly")
@@ -64,3 +78,46 @@ async def _weekly(settings: Settings) -> Report:
             now=utc_now,
         )
         return await look.report()
+
+
+async def _daily(settings: Settings) -> Report:
+    """Ask everybody who is configured; no database is needed."""
+    async with AsyncExitStack() as stack:
+        peers = make_alertmanagers(settings)
+        for peer in peers:
+            stack.push_async_callback(peer.close)
+
+        async def agents() -> Mapping[str, str]:
+            return await asyncio.to_thread(_visited, settings.agents)
+
+        look = Daily(
+            limits=settings.ops.daily,
+            agents=agents,
+            prometheus=held(stack, _prometheus(settings)),
+            alertmanagers=peers,
+            names=settings.names,
+            now=utc_now,
+        )
+        return await look.report()
+
+
+def _prometheus(settings: Settings) -> PrometheusClient | None:
+    """Give the configured Prometheus; None where none is.
+
+    Raises:
+        SettingsError: Its address or token cannot be used.
+    """
+    wanted = settings.prometheus
+    if wanted.url is None:
+        return None
+    token = wanted.secret.reveal() if wanted.secret.given else ""
+    proxy = proxy_for(wanted.url, os.environ)
+    return PrometheusClient(wanted.url, setting="prometheus.url", token=token, timeout=wanted.timeout, proxy=proxy)
+
+
+def _visited(places: tuple[AgentPlace, ...]) -> dict[str, str]:
+    """Ask each agent once; gives what is wrong with it, empty where nothing is."""
+    if not places:
+        return {}
+    found = visit([Place(agent=one.type, url=f"{one.address.rstrip('/')}/health") for one in places])
+    return {agent: found.failures.get(agent, "") for agent in found.names}

@@ -4,22 +4,22 @@ Each line asks one source. One that does not answer is said in its line and fail
 all the same.
 """
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from receiver.clients.kubernetes import Cluster
 from receiver.model import attachment
 from receiver.model.archive import Archived
 from receiver.model.cleanup import Belonging, CleanupRun, Fate, Kind, Move
 from receiver.model.duration import format_duration
-from receiver.model.errors import ReceiverError
-from receiver.model.report import Line, Report, human, judged, off, unknown
+from receiver.model.report import Line, Report, human, judged, off
 from receiver.settings.upkeep import Weekly as Limits
 from receiver.store import archives, cleanups
 from receiver.store.database import Database
 from receiver.upkeep.cleanup import Cleanup
+from receiver.upkeep.looking import tried
 
 _NAMED: Final = 10
 """Most particulars of one line, and how many of the newest archives are looked at."""
@@ -77,11 +77,11 @@ class Weekly:
     async def report(self) -> Report:
         """Look at everything, and judge it. What cannot be looked at is a line of its own kind, and no error."""
         lines = [
-            *await _tried("last cleanup", self._last_cleanup(), advice=f"see that the database answers: {_LIST}"),
-            *await _tried("oldest finished workflow", self._oldest(), advice="see that the Kubernetes API answers"),
-            *await _tried("newest archive", self._newest(), advice="see that the store of archives answers"),
-            *await _tried("index against bucket", self._compared(), advice="see that the store of archives answers"),
-            *await _tried("claims", self._claims(), advice="see that the Kubernetes API answers"),
+            *await tried("last cleanup", self._last_cleanup(), advice=f"see that the database answers: {_LIST}"),
+            *await tried("oldest finished workflow", self._oldest(), advice="see that the Kubernetes API answers"),
+            *await tried("newest archive", self._newest(), advice="see that the store of archives answers"),
+            *await tried("index against bucket", self._compared(), advice="see that the store of archives answers"),
+            *await tried("claims", self._claims(), advice="see that the Kubernetes API answers"),
         ]
         return Report(name="weekly", at=self.now(), lines=lines)
 
@@ -235,11 +235,3 @@ def claims_line(claims: Sequence[Belonging], most: int) -> Line:
 def _owned(claim: Belonging) -> str:
     names = [f"workflow {owner.name}" if owner.workflow else owner.name for owner in claim.owners]
     return f", owned by {', '.join(names)}" if names else ""
-
-
-async def _tried(subject: str, look: Coroutine[Any, Any, list[Line]], *, advice: str) -> list[Line]:
-    """Take a look, and turn what failed into a line."""
-    try:
-        return await look
-    except ReceiverError as error:
-        return [unknown(subject, str(error), limit="known", advice=advice)]

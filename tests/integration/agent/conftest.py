@@ -1,5 +1,6 @@
 """What runs beside agents, started as the processes that it is."""
 
+import json
 import os
 import re
 import signal
@@ -19,6 +20,11 @@ from tests.acceptance.conftest import free_port
 from tests.conftest import tool
 
 RECEIVER = str(Path(sys.executable).with_name("receiver"))
+
+
+def receiver(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of ours to its end."""
+    return subprocess.run([RECEIVER, *command], capture_output=True, text=True, check=False, timeout=100)
 
 
 def until(true: Callable[[], Any], what: str, *, within: float = 60) -> Any:
@@ -96,4 +102,21 @@ def gateway(start: Start) -> str:
     url = f"http://127.0.0.1:{free_port()}"
     start(tool("prometheus-pushgateway"), f"--web.listen-address={url.removeprefix('http://')}")
     until(lambda: fetch(f"{url}/-/ready")[0] == 200, "the Pushgateway is ready")
+    return url
+
+
+@pytest.fixture
+def alertmanager(start: Start, tmp_path: Path) -> str:
+    """A real Alertmanager that tells nobody, with its address."""
+    url = f"http://127.0.0.1:{free_port()}"
+    file = tmp_path / "alertmanager.yml"
+    file.write_text(json.dumps({"route": {"receiver": "nobody"}, "receivers": [{"name": "nobody"}]}))
+    start(
+        tool("prometheus-alertmanager"),
+        f"--config.file={file}",
+        f"--storage.path={tmp_path / 'alertmanager'}",
+        f"--web.listen-address={url.removeprefix('http://')}",
+        "--cluster.listen-address=",
+    )
+    until(lambda: fetch(f"{url}/-/ready")[0] == 200, "Alertmanager is ready")
     return url

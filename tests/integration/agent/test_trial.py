@@ -1,7 +1,6 @@
 """`receiver test-alert` and `receiver silences` against a real Alertmanager, Prometheus and Pushgateway."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,28 +8,7 @@ import pytest
 from tests.acceptance.conftest import free_port
 from tests.conftest import tool
 
-from .conftest import RECEIVER, Start, fetch, until
-
-
-@pytest.fixture
-def alertmanager(start: Start, tmp_path: Path) -> str:
-    """A real Alertmanager that tells nobody, with its address."""
-    url = f"http://127.0.0.1:{free_port()}"
-    file = tmp_path / "alertmanager.yml"
-    file.write_text(json.dumps({"route": {"receiver": "nobody"}, "receivers": [{"name": "nobody"}]}))
-    start(
-        tool("prometheus-alertmanager"),
-        f"--config.file={file}",
-        f"--storage.path={tmp_path / 'alertmanager'}",
-        f"--web.listen-address={url.removeprefix('http://')}",
-        "--cluster.listen-address=",
-    )
-    until(lambda: fetch(f"{url}/-/ready")[0] == 200, "Alertmanager is ready")
-    return url
-
-
-def receiver(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([RECEIVER, *command], capture_output=True, text=True, check=False, timeout=100)
+from .conftest import Start, fetch, receiver
 
 
 def test_a_test_alert_is_followed_from_firing_to_its_end(alertmanager: str) -> None:
