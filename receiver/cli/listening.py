@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -32,15 +33,16 @@ def listening(settings: Settings, host: str | None, port: int | None) -> Setting
     return replace(settings, server=server)
 
 
-def take_port(settings: Settings) -> socket.socket:
-    """Take the port before anything else is opened: a second service on it is the commonest mistake."""
-    where = (settings.server.host, settings.server.port)
+def take_port(host: str, port: int) -> socket.socket:
+    """Take the port before anything else is opened: a second service on it is the commonest mistake.
+
+    Raises:
+        SettingsError: It is taken, or is not to be had here.
+    """
     try:
-        return socket.create_server(where, backlog=2048, reuse_port=False)
+        return socket.create_server((host, port), backlog=2048, reuse_port=False)
     except OSError as error:
-        raise SettingsError(
-            f"cannot listen on {where[0]}:{where[1]}: {error.strerror}; choose another --port"
-        ) from error
+        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
 
 
 @asynccontextmanager
@@ -104,3 +106,12 @@ async def background(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -
             yield task
         finally:
             task.cancel()
+
+
+async def until_asked_to_stop() -> None:
+    """Wait for SIGTERM or Ctrl-C."""
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, asked.set)
+    await asked.wait()

@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -16,11 +15,11 @@ from prometheus_client import CollectorRegistry
 
 from receiver.cli.entrance import Entrance, open_entrance
 from receiver.cli.figures import show_work
-from receiver.cli.listening import background, listening, serving, take_port
+from receiver.cli.listening import background, listening, serving, take_port, until_asked_to_stop
 from receiver.cli.s3 import make_bucket, open_cold, open_s3
 from receiver.cli.waking import waking
 from receiver.cli.watch import keep_watch, look_at_peers
-from receiver.cli.wiring import database_url, open_database, open_rooms
+from receiver.cli.wiring import database_url, make_fleet, open_database, open_rooms
 from receiver.model.errors import SettingsError, StoreError
 from receiver.pipeline.acting import means_of
 from receiver.pipeline.labour import Labour
@@ -34,6 +33,8 @@ from receiver.store.history.tiers import Cold
 from receiver.store.migrate import is_behind, migrate as migrate_database, revision_of
 from receiver.upkeep.calendar import keep_calendar
 from receiver.upkeep.deadletters import LetterBound
+from receiver.upkeep.figures import FleetFigures
+from receiver.upkeep.fleet import Fleet
 from receiver.upkeep.retention import keep_retention
 from receiver.upkeep.rollup import keep_counted
 from receiver.web.app import make_app
@@ -56,7 +57,7 @@ async def serve(settings: Settings, *, host: str | None, port: int | None) -> No
     settings = listening(settings, host, port)
     async with running(settings) as url:
         typer.echo(f"receiver listens on {url}", err=True)
-        await _until_asked_to_stop()
+        await until_asked_to_stop()
 
 
 async def work(settings: Settings, *, host: str | None, port: int | None) -> None:
@@ -73,14 +74,15 @@ async def work(settings: Settings, *, host: str | None, port: int | None) -> Non
         rooms = await stack.enter_async_context(open_rooms(settings, database, vault=s3, bucket=make_bucket(s3)))
         labour, reloading = Labour(rooms), _reloading(settings, rooms)
         if port is not None:
-            listener = take_port(listening(settings, host, port))
+            own = listening(settings, host, port).server
+            listener = take_port(own.host, own.port)
             stack.callback(listener.close)
             registry = CollectorRegistry()
             show_work(registry, labour, reloading)
             app = make_aside(database=database, registry=registry, checks=_checks(rooms, labour, None, reloading))
             await stack.enter_async_context(serving(app, listener))
         await stack.enter_async_context(background("worker", _behind_the_door(settings, url, rooms, labour, reloading)))
-        await _until_asked_to_stop()
+        await until_asked_to_stop()
 
 
 async def migrate(settings: Settings) -> None:
@@ -98,7 +100,7 @@ async def running(settings: Settings, *, say: Callable[[str], None] = say_on_con
         DocumentError: A playbook is refused.
     """
     check_exposure(settings)
-    listener = take_port(settings)
+    listener = take_port(settings.server.host, settings.server.port)
     async with AsyncExitStack() as stack:
         stack.callback(listener.close)
         url = await stack.enter_async_context(database_url(settings))
@@ -124,8 +126,18 @@ async def running(settings: Settings, *, say: Callable[[str], None] = say_on_con
             now=rooms.now,
         )
         await stack.enter_async_context(background("deadletters", letters.keep))
+        fleet = _fleet(settings, rooms)
+        if fleet is not None:
+            entrance.registry.register(FleetFigures(fleet.followed, rooms.now))
+            await stack.enter_async_context(background("fleet", lambda: labour.keep_going("fleet", fleet.follow)))
         await stack.enter_async_context(serving(app, listener, feed))
         yield f"http://{settings.server.host}:{listener.getsockname()[1]}"
+
+
+def _fleet(settings: Settings, rooms: Rooms) -> Fleet | None:
+    """Give whoever follows the cluster for metrics; None where an exporter of its own does, or nothing is followed."""
+    within = settings.exporter.within_serve(embedded=not settings.database.secret.given)
+    return make_fleet(settings, rooms.cluster) if within and rooms.cluster is not None else None
 
 
 def _app(
@@ -286,12 +298,3 @@ def _listed(rooms: Rooms) -> list[catalogue.Listed]:
         )
         for playbook in rooms.playbooks
     ]
-
-
-async def _until_asked_to_stop() -> None:
-    """Wait for SIGTERM or Ctrl-C."""
-    asked = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(sign, asked.set)
-    await asked.wait()

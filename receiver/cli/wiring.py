@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from receiver.clients.alertmanager import AlertmanagerClient
 from receiver.clients.argo import ArgoServer
 from receiver.clients.errand import Errands
-from receiver.clients.kubernetes import Cluster
+from receiver.clients.kubernetes import EVERYWHERE, Cluster
 from receiver.clients.outward import proxy_for
 from receiver.clients.pagerduty import PagerDutyClient
 from receiver.clients.slack import SlackClient
@@ -30,6 +30,7 @@ from receiver.store.database import Database
 from receiver.store.embedded import EmbeddedPostgres
 from receiver.store.evidence import Vault
 from receiver.store.jobs import Queue
+from receiver.upkeep.fleet import Fleet
 
 
 class _Closable(Protocol):
@@ -181,6 +182,14 @@ def connect_argo(settings: Settings, cluster: Cluster | None) -> ArgoServer | No
     argo = ArgoServer(wanted.server_url, token.reveal, cluster=cluster, timeout=wanted.timeout, ca_file=wanted.ca_file)
     cluster.read_steps_by(argo.hydrated)
     return argo
+
+
+def make_fleet(settings: Settings, cluster: Cluster) -> Fleet | None:
+    """Give whoever follows the workflows of a cluster for their metrics; None where no namespace is named."""
+    named = settings.exporter.namespaces
+    wanted = settings.kubernetes.namespaces if named is None else named
+    places = (EVERYWHERE,) if "*" in wanted else wanted
+    return Fleet(cluster, places, settings.workflow_labels.agent, utc_now) if places else None
 
 
 def make_archivist(

@@ -75,6 +75,7 @@ class Container:
         waiting: Why it is not running, such as `ImagePullBackOff`; empty when it is not waiting.
         last_termination: Why it last ended, such as `OOMKilled`; empty when it never ended.
         started_at: When it was last started.
+        running: Whether it runs at the moment.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Container:
     waiting: str = ""
     last_termination: str = ""
     started_at: datetime | None = None
+    running: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -244,7 +246,7 @@ class Workflow:
     def idle(self, now: datetime, pods: Iterable[Pod] = ()) -> timedelta | None:
         """Say for how long nothing has moved, in the workflow or in *pods*.
 
-        A suspended or finished workflow is never idle. A sign of life that lies in the future is not believed.
+        A suspended or finished workflow is never idle.
 
         Args:
             now: The present time.
@@ -255,14 +257,26 @@ class Workflow:
         """
         if self.suspended or self.finished:
             return timedelta()
+        moved = self.moved_at(now, pods)
+        return None if moved is None else max(timedelta(), now - moved)
+
+    def moved_at(self, now: datetime, pods: Iterable[Pod] = ()) -> datetime | None:
+        """Say when something last moved, in the workflow or in *pods*; None when its steps are not readable.
+
+        A sign of life that lies in the future is not believed.
+        """
         if self.nodes is None:
             return None
         signs = [*self._signs_of_life(), *(at for pod in pods for at in pod.signs_of_life())]
-        believed = [at for at in signs if at <= now + _CLOCK_SKEW]
-        return max(timedelta(), now - max(believed, default=self.created_at))
+        return newest_believed(signs, now) or self.created_at
 
     def _signs_of_life(self) -> Iterator[datetime]:
         times = [self.created_at, self.started_at, self.finished_at, self.progress_at]
         for node in self.nodes or ():
             times += [node.started_at, node.finished_at]
         return (at for at in times if at is not None)
+
+
+def newest_believed(signs: Iterable[datetime], now: datetime) -> datetime | None:
+    """Pick the newest sign of life; one that lies in the future is not believed, since clocks differ."""
+    return max((at for at in signs if at <= now + _CLOCK_SKEW), default=None)

@@ -25,6 +25,7 @@ from receiver.model.remediation import Mode
 from receiver.settings.acting import Argo, HttpAction
 from receiver.settings.around import AgentPlace, Prometheus, Pushgateway
 from receiver.settings.asking import Alertmanager, Watchdog
+from receiver.settings.exporting import Exporter
 from receiver.settings.part import Hidden, Part, Secret
 from receiver.settings.telling import Digest, Notifications, Owner, Route, SlackUser, Summary
 from receiver.settings.upkeep import Cleanup, Ops
@@ -277,6 +278,7 @@ class Settings(Part, frozen=True):
     alertmanager: Alertmanager = Alertmanager()
     prometheus: Prometheus = Prometheus()
     pushgateway: Pushgateway = Pushgateway()
+    exporter: Exporter = Exporter()
     agents: tuple[AgentPlace, ...] = ()
     """Who is asked by `receiver ops daily`; none means that no agent is."""
     watchdog: Watchdog | None = None

@@ -1,4 +1,4 @@
-"""The verbs of a cluster, all in one: questions, changes, creations, and what is done with pods and the like."""
+"""The verbs of a cluster, all in one: questions, changes, creations, following, and what is done with pods."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -8,10 +8,11 @@ from receiver.clients.kubernetes import connection
 from receiver.clients.kubernetes.belongings import Belongings
 from receiver.clients.kubernetes.changing import Changing
 from receiver.clients.kubernetes.creating import Creating
+from receiver.clients.kubernetes.watching import Watching
 from receiver.clients.kubernetes.workloads import Workloads
 
 
-class Cluster(Changing, Creating, Workloads, Belongings):
+class Cluster(Changing, Creating, Workloads, Belongings, Watching):
     """One cluster, as one account."""
 
     @classmethod
