@@ -183,9 +183,9 @@ def _access(settings: Settings) -> Access:
         return Access(Keys(settings.auth.tokens), local=False)
     token = secrets.token_urlsafe(24)
     typer.echo("no tokens are configured, so only this machine may read and post deliveries", err=True)
-    typer.echo(f"for everything else, the admin's token of this run is {token}", err=True)
     address = settings.server.public_url or f"http://{settings.server.host}:{settings.server.port}"
-    typer.echo(f"the console, logged in with it: {address.rstrip('/')}/login#{token}", err=True)
+    typer.echo(f"for everything else, log in as the admin of this run: {address.rstrip('/')}/login#{token}", err=True)
+    typer.echo("what follows # is the token, for the API and the command line too", err=True)
     return Access(Keys((Token(name="admin of this run", role="admin", token=Hidden(token)),)), local=True)
 
 

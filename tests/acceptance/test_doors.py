@@ -142,7 +142,7 @@ async def test_without_tokens_this_machine_reads_and_delivers_and_nobody_else_do
 
 async def test_without_tokens_acting_needs_the_token_that_was_printed(stage: Stage) -> None:
     service = await stage.serve(auth=None)
-    found = re.search(r"the admin's token of this run is (\S+)", service.said)
+    found = re.search(r"log in as the admin of this run: http://\S+/login#(\S+)", service.said)
     assert found, service.said
 
     cancel = "/api/v1/remediations/1/cancel"
