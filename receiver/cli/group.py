@@ -35,7 +35,7 @@ LATER: Final[Mapping[str, Later]] = {
     "deadletter": Later("receiver.cli.deadletters", "Bodies that were not understood: list, show, replay, discard."),
     "archive": Later("receiver.cli.archive", "Finished workflows on S3: setup, create, list, get, verify, restore."),
     "cleanup": Later("receiver.cli.cleanup", "Finished workflows to the archive, then out of the cluster; list, rbac."),
-    "ops": Later("receiver.cli.ops", "Reports of operations, whose exit code can be trusted: weekly."),
+    "ops": Later("receiver.cli.ops", "Reports of operations, whose exit code can be trusted: daily, weekly."),
     "exporter": Later("receiver.cli.exporter", "Metrics of workflows and their pods, for Prometheus."),
     "history": Later("receiver.cli.history", "Old history to Parquet on S3, then out of Postgres: export, prune."),
     "silences": Later("receiver.cli.silences", "Alertmanager's silences: list, add, expire."),

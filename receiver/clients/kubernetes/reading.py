@@ -106,9 +106,9 @@ def moment(said: object) -> datetime | None:
         return None
     try:
         at = datetime.fromisoformat(said)
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return at.astimezone(UTC) if at.tzinfo else None
 
 
 def _expires_at(spec: Raw, status: Raw) -> datetime | None:
@@ -164,6 +164,7 @@ def _container(raw: Raw) -> Container:
         waiting=text(part(state, "waiting"), "reason"),
         last_termination=text(ended, "reason") or text(ended_before, "reason"),
         started_at=moment(part(state, "running").get("startedAt")) or moment(ended.get("startedAt")),
+        running=bool(part(state, "running")),
     )
 
 
