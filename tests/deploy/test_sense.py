@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from receiver.cli.cleanup import _READING
+from receiver.clients.kubernetes.watching import FOLLOWING
 from receiver.remediate.loader import load_all
 from receiver.remediate.rights import documents, role, rules_of
 from receiver.settings import Settings, check_exposure, read_settings
@@ -170,10 +171,18 @@ def test_the_rights_are_those_that_receiver_asks_for() -> None:
         }
 
 
-def test_the_exporter_only_reads() -> None:
-    verbs = {verb for rule in named(built("base"), "Role", "receiver-exporter")["rules"] for verb in rule["verbs"]}
+def test_the_exporter_may_follow_and_nothing_else() -> None:
+    rules = named(built("base"), "Role", "receiver-exporter")["rules"]
 
-    assert verbs == {"get", "list", "watch"}
+    rights = {
+        (verb, group, resource)
+        for rule in rules
+        for verb in rule["verbs"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+
+    assert rights == set(FOLLOWING)
 
 
 def test_nothing_may_connect_unless_it_is_named() -> None:

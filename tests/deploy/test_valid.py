@@ -115,6 +115,11 @@ def test_every_pod_may_do_as_little_as_possible(name: str) -> None:
     assert [complaint for pod in made for complaint in restricted(pod)] == []
 
 
+@pytest.mark.parametrize("name", INSTALLATIONS)
+def test_no_service_writes_into_the_environment_where_settings_are_looked_for(name: str) -> None:
+    assert [pod.owner for pod in pods(overlay(name)) if pod.spec.get("enableServiceLinks") is not False] == []
+
+
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_everything_is_in_one_namespace_and_none_is_made(name: str) -> None:
     cluster_wide = {"ClusterRole", "ClusterRoleBinding"}
