@@ -17,6 +17,7 @@ from receiver.cli.entrance import Entrance, open_entrance
 from receiver.cli.figures import show_work
 from receiver.cli.listening import background, listening, serving, take_port, until_asked_to_stop
 from receiver.cli.s3 import make_bucket, open_cold, open_s3
+from receiver.cli.tracing import keep_traced
 from receiver.cli.waking import waking
 from receiver.cli.watch import keep_watch, look_at_peers
 from receiver.cli.wiring import database_url, make_fleet, open_database, open_rooms
@@ -250,6 +251,7 @@ def _behind_the_door(
             group.create_task(keep_retention(rooms.database, settings.retention, rooms.now))
             group.create_task(labour.keep_going("watch", lambda: keep_watch(settings, rooms)))
             group.create_task(keep_counted(rooms.database, rooms.now))
+            group.create_task(keep_traced(settings, rooms))
 
     return begin
 

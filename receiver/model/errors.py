@@ -338,6 +338,12 @@ class MetricsUnreachable(MetricsError):
     retryable = True
 
 
+class TraceError(ReceiverError):
+    """A collector did not take a trace."""
+
+    retryable = True
+
+
 class ErrandError(ReceiverError):
     """A request that a playbook makes could not be made, or nobody answered it."""
 

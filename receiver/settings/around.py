@@ -34,6 +34,22 @@ class Pushgateway(Part, frozen=True):
     """Such as `http://pushgateway:9091`. Null means that nothing is pushed."""
 
 
+class Tracing(Part, frozen=True):
+    """Where the trace of each incident goes once it is over, by OpenTelemetry's protocol."""
+
+    endpoint: str | None = None
+    """Such as `http://collector:4318/v1/traces`. Null means that no traces are made."""
+    name: str = "receiver"
+    """What Receiver is called there: the service's name, which also tells installations apart."""
+    timeout: Duration = Duration(seconds=10)
+    """Of one trace, tries included."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no address."""
+        if self.endpoint is not None and not self.endpoint.startswith(("http://", "https://")):
+            raise ValueError("tracing.endpoint must begin with http:// or https://")
+
+
 class Prometheus(Part, frozen=True):
     """Who is asked what the figures are."""
 

@@ -18,6 +18,8 @@ class Turn(Enum):
     """Looking whether what always fires was heard."""
     CLEANUP = 7_215_004_823
     """Archiving and deleting what ended long ago."""
+    TRACES = 7_215_004_826
+    """Sending the traces of incidents that are over."""
 
 
 @asynccontextmanager
