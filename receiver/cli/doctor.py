@@ -11,6 +11,7 @@ from typing import Final
 import typer
 
 from receiver.cli.s3 import make_s3
+from receiver.cli.slack_socket import make_socket
 from receiver.cli.wiring import (
     connect_argo,
     connect_cluster,
@@ -292,8 +293,13 @@ async def _slack(settings: Settings) -> Finding:
     finally:
         await slack.close()
     where = f"workspace {identity.team}, posts to {settings.slack.channel}"
-    if not settings.slack.signing.given:
-        return Finding(mark="ok", thing="slack", text=f"{where}; no buttons: slack.signing_secret is not set")
+    if not settings.slack.pressed:
+        text = f"{where}; no buttons: neither slack.signing_secret nor slack.app_token is set"
+        return Finding(mark="ok", thing="slack", text=text)
+    socket = make_socket(settings)
+    if socket is not None:
+        await socket.address()
+        where = f"{where}, takes presses over Socket Mode"
     users = Buttons(settings.slack.signing, settings.slack.users).users.values()
     may = ", ".join(user.name for user in users if Role.OPERATOR in HELD[Role(user.role)])
     if not may:

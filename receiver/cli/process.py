@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from receiver.cli.entrance import Entrance, open_entrance
 from receiver.cli.figures import show_work
 from receiver.cli.listening import background, listening, serving, take_port, until_asked_to_stop
 from receiver.cli.s3 import make_bucket, open_cold, open_s3
-from receiver.cli.tracing import keep_traced
+from receiver.cli.slack_socket import socket_of
 from receiver.cli.waking import waking
 from receiver.cli.watch import keep_watch, look_at_peers
 from receiver.cli.wiring import database_url, make_fleet, open_database, open_rooms
@@ -115,7 +115,8 @@ async def running(settings: Settings, *, say: Callable[[str], None] = say_on_con
         show_work(entrance.registry, labour, reloading)
         feed = Feed(database)
         cold = await stack.enter_async_context(open_cold(settings, s3))
-        app = _app(settings, rooms, labour, entrance, feed, cold=cold, reloading=reloading)
+        pressing = await stack.enter_async_context(socket_of(settings, rooms, labour))
+        app = _app(settings, rooms, labour, entrance, feed, cold=cold, reloading=reloading, pressing=pressing)
         drain = entrance.drain
         await stack.enter_async_context(background("drain", lambda: labour.keep_going("drain", drain.step)))
         await stack.enter_async_context(background("worker", _behind_the_door(settings, url, rooms, labour, reloading)))
@@ -150,6 +151,7 @@ def _app(
     *,
     cold: Cold | None,
     reloading: Reloading | None,
+    pressing: Mapping[str, Check],
 ) -> ASGIApp:
     access = _access(settings)
     door = Door(
@@ -173,7 +175,7 @@ def _app(
         cold=cold,
         buttons=Buttons(settings.slack.signing, settings.slack.users),
         public_url=settings.server.public_url,
-        checks={SPOOL: entrance.look, **_checks(rooms, labour, cold, reloading)},
+        checks={SPOOL: entrance.look, **_checks(rooms, labour, cold, reloading), **pressing},
     )
     return with_short_way(app, door)
 
@@ -251,7 +253,6 @@ def _behind_the_door(
             group.create_task(keep_retention(rooms.database, settings.retention, rooms.now))
             group.create_task(labour.keep_going("watch", lambda: keep_watch(settings, rooms)))
             group.create_task(keep_counted(rooms.database, rooms.now))
-            group.create_task(keep_traced(settings, rooms))
 
     return begin
 

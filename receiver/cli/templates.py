@@ -113,7 +113,7 @@ def _one(settings: Settings, situation: Situation, lane: Lane, file: str, words:
     if lane.place is Place.SLACK:
         webhook = settings.slack.webhook.given
         address = INCOMING_WEBHOOK if webhook else lane.address or settings.slack.channel
-        pressed = settings.slack.signing.given and not webhook
+        pressed = settings.slack.pressed and not webhook
         message = slack.card(situation, public_url=url, pressed=pressed, words=words)
     else:
         address = lane.address

@@ -123,7 +123,7 @@ async def open_rooms(
             slack=slack,
             slack_channel=settings.slack.channel if webhook is None else INCOMING_WEBHOOK,
             slack_webhook=webhook,
-            slack_buttons=settings.slack.signing.given,
+            slack_buttons=settings.slack.pressed,
             pagerduty=pagerduty,
             owners=settings.owners,
             pagers=pagers,

@@ -1,9 +1,9 @@
 """Slack's Web API as a server on loopback: one workspace, as strict as Slack, with a memory of every message and edit.
 
 It knows `auth.test`, `chat.postMessage`, `chat.update`, `conversations.history` and `conversations.replies`, takes the
-answers of apps to a press at its response URLs, has an incoming webhook, and sends presses of buttons as Slack does.
-Like Slack it answers most refusals with HTTP 200 and `ok: false`. Stricter than Slack: parameters and blocks that it
-does not judge are refused.
+answers of apps to a press at its response URLs, has an incoming webhook, and sends presses of buttons over HTTP and
+over sockets. Like Slack it answers most refusals with HTTP 200 and `ok: false`. Stricter than Slack: parameters and
+blocks that it does not judge are refused.
 
 Codes and rules from the page of each method beneath https://docs.slack.dev/reference/methods.
 """
@@ -19,16 +19,18 @@ from typing import Any
 
 from aiohttp import web
 
-from receiver.sandbox import slack_webhook
+from receiver.sandbox import slack_socket, slack_webhook
 from receiver.sandbox.blocks import TOTAL_CHARACTERS, block_errors, total_characters
 from receiver.sandbox.loopback import LoopbackServer
 from receiver.sandbox.slack_press import Press, deliver, press_payload
 from receiver.sandbox.slack_room import BOT_ID, BOT_USER, TEAM_ID, SlackChannel, SlackMessage, SlackRoom
+from receiver.sandbox.slack_socket import Sockets
 from receiver.sandbox.slack_webhook import IncomingWebhook
 
 EXAMPLE_TOKEN = "xoxb-sandbox-token"  # noqa: S105 - opens nothing but a stand-in
 EXAMPLE_SIGNING_SECRET = "sandbox-signing-secret"  # noqa: S105 - the same
 
+EXAMPLE_APP_TOKEN = "xapp-sandbox-token"  # noqa: S105 - the same
 EXAMPLE_WEBHOOK_SECRET = "sandboxWebhookSecret"  # noqa: S105 - the same
 
 TEXT_CUT_AT = 40_000
@@ -82,6 +84,8 @@ class SlackStandIn(LoopbackServer):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         routes = [
+            web.post("/api/apps.connections.open", self._open_socket),
+            web.get(f"{slack_socket.PATH}/", self._keep_socket),
             web.route("*", "/api/{verb}", self._serve),
             web.post("/actions/{press}", self._take_response),
             web.post(slack_webhook.PATH, self._take_by_webhook),
@@ -97,6 +101,7 @@ class SlackStandIn(LoopbackServer):
         self._clock = clock
         self._last_post: dict[str, float] = {}
         self._presses: set[str] = set()
+        self.sockets = Sockets()
         self.webhook = IncomingWebhook(self._rooms[0], EXAMPLE_WEBHOOK_SECRET, self._wait_of)
         self._verbs = self._list_verbs()
 
@@ -156,6 +161,14 @@ class SlackStandIn(LoopbackServer):
         Raises:
             LookupError: The message has no such button.
         """
+        return await deliver(url, self.pressed(message, action_id, user, value=value), self.signing_secret)
+
+    def pressed(self, message: SlackMessage, action_id: str, user: str, *, value: str = "") -> dict[str, Any]:
+        """Return what Slack tells of such a press, to be handed over by `sockets`.
+
+        Raises:
+            LookupError: The message has no such button.
+        """
         number = str(len(self._presses) + 1)
         payload = press_payload(
             message,
@@ -166,7 +179,15 @@ class SlackStandIn(LoopbackServer):
             response_url=f"{self.origin}/actions/{number}",
         )
         self._presses.add(number)
-        return await deliver(url, payload, self.signing_secret)
+        return payload
+
+    async def _open_socket(self, request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != f"Bearer {EXAMPLE_APP_TOKEN}":
+            return _RefusalError("invalid_auth").answer
+        return web.json_response({"ok": True, "url": self.sockets.ticket(self.origin)})
+
+    async def _keep_socket(self, request: web.Request) -> web.StreamResponse:
+        return await self.sockets.serve(request)
 
     async def _take_response(self, request: web.Request) -> web.Response:
         number = request.match_info["press"]

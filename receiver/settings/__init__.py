@@ -23,7 +23,7 @@ from receiver.model.incident import LabelNames
 from receiver.model.matcher import Matcher
 from receiver.model.remediation import Mode
 from receiver.settings.acting import Argo, HttpAction
-from receiver.settings.around import AgentPlace, Prometheus, Pushgateway, Tracing
+from receiver.settings.around import AgentPlace, Prometheus, Pushgateway
 from receiver.settings.asking import Alertmanager, Watchdog
 from receiver.settings.exporting import Exporter
 from receiver.settings.part import Hidden, Part, Secret
@@ -133,6 +133,9 @@ class Slack(Part, frozen=True):
     signing_secret: Hidden | None = None
     """By which presses of buttons are known to come from Slack; without it, messages have no buttons."""
     signing_secret_file: str | None = None
+    app_token: Hidden | None = None
+    """App-level token for Socket Mode: presses come over a connection that we open, where Slack cannot reach us."""
+    app_token_file: str | None = None
     users: tuple[SlackUser, ...] = ()
     """Who may press them; anybody else is told that he may not."""
 
@@ -150,6 +153,16 @@ class Slack(Part, frozen=True):
     def webhook(self) -> Secret:
         """The address of the incoming webhook."""
         return Secret(self.webhook_url, self.webhook_url_file, name="slack.webhook_url")
+
+    @property
+    def socket(self) -> Secret:
+        """The app-level token."""
+        return Secret(self.app_token, self.app_token_file, name="slack.app_token")
+
+    @property
+    def pressed(self) -> bool:
+        """Whether presses of buttons are taken, over either way."""
+        return self.signing.given or self.socket.given
 
     @property
     def signing(self) -> Secret:
@@ -279,7 +292,6 @@ class Settings(Part, frozen=True):
     prometheus: Prometheus = Prometheus()
     pushgateway: Pushgateway = Pushgateway()
     exporter: Exporter = Exporter()
-    tracing: Tracing = Tracing()
     agents: tuple[AgentPlace, ...] = ()
     """Who is asked by `receiver ops daily`; none means that no agent is."""
     watchdog: Watchdog | None = None
