@@ -18,6 +18,7 @@ from receiver.web.access import OPEN
 
 _TYPES: Final = {
     "console.css": "text/css; charset=utf-8",
+    "console.js": "text/javascript; charset=utf-8",
     "htmx.min.js": "text/javascript; charset=utf-8",
     "hx-sse.min.js": "text/javascript; charset=utf-8",
     "login.js": "text/javascript; charset=utf-8",

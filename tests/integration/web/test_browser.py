@@ -145,6 +145,29 @@ async def test_an_incident_appears_on_an_open_page_and_is_approved_by_keyboard(
     assert len(site.woken) == 1
 
 
+async def test_a_page_that_cannot_ask_anew_keeps_what_it_shows_and_says_so(
+    browser: Browser, site: Any, records: Any, database: Database
+) -> None:
+    number = await furnish(records)
+    happened = Event(at=datetime.now(UTC), kind=Kind.INCIDENT_OPENED, text="it begins", incident_id=number)
+
+    async with seat(browser, site) as somebody:
+        page = somebody.page
+        await somebody.log_in("viewer")
+        await page.route(somebody.url + "/", lambda route: route.fulfill(status=503, body="away"))
+        async with database.transaction() as tx:
+            await timeline.add(tx, happened)
+        await expect(page.locator("#stale")).to_be_visible(timeout=PATIENCE)
+        kept = await page.locator(f"#incident-{number}").count()
+        await page.unroute(somebody.url + "/")
+        async with database.transaction() as tx:
+            await timeline.add(tx, happened)
+        await expect(page.locator("#stale")).to_be_hidden(timeout=PATIENCE)
+        somebody.trouble = [said for said in somebody.trouble if "503" not in said]
+
+    assert kept == 1
+
+
 async def test_a_login_link_logs_in_and_leaves_no_token_in_the_address(browser: Browser, site: Any) -> None:
     async with seat(browser, site) as somebody:
         await somebody.go("/login#viewer-token")

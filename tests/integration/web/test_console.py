@@ -97,7 +97,7 @@ async def test_a_page_runs_and_loads_nothing_but_what_is_ours(site: Any) -> None
     assert "unsafe" not in policy
     assert " style=" not in page.text
     assert not re.search(r"<script(?![^>]*src=)|\son\w+=", page.text)
-    assert len(loaded) == 4
+    assert len(loaded) == 5
     assert {one.status_code for one in files} == {200}
     assert all("immutable" in one.headers["cache-control"] for one in files)
 
