@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_network
+from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 import pytest
@@ -140,6 +141,17 @@ def test_the_settings_are_understood_and_their_secrets_are_files_that_are_mounte
     assert {one.role for one in settings.auth.tokens} == {"ingest", "viewer", "operator"}
     assert all(f"`{file}`" in GUIDE for file in files), files
     assert settings.database.secret.given == (name == "production")
+
+
+@pytest.mark.parametrize("name", INSTALLATIONS)
+def test_what_is_kept_lies_in_a_folder_below_the_volume_that_the_process_makes_itself(name: str) -> None:
+    folder = PurePosixPath(settings_of(name).data_dir)
+    serve = next(pod for pod in pods(overlay(name)) if pod.owner == "StatefulSet/receiver")
+    (one,) = containers(serve.spec)
+    mounts = {mount["name"]: PurePosixPath(mount["mountPath"]) for mount in one["volumeMounts"]}
+
+    assert mounts["data"] in folder.parents
+    assert not any(folder.is_relative_to(path) for name, path in mounts.items() if name != "data")
 
 
 def test_production_starts_nothing_without_the_address_of_a_database() -> None:
