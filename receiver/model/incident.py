@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -59,16 +58,9 @@ def incident_key(subject: Subject, group_labels: Mapping[str, str]) -> str:
     Alertmanager group, not by the group key, which changes whenever somebody edits the routing tree.
     """
     if subject.workflow and subject.namespace:
-        return _workflow_key(subject.cluster, subject.namespace, subject.workflow)
-    return _digest(["group", sorted(group_labels.items())])
-
-
-@lru_cache(maxsize=10_000)
-def _workflow_key(cluster: str, namespace: str, workflow: str) -> str:
-    return _digest(["workflow", cluster, namespace, workflow])
-
-
-def _digest(parts: object) -> str:
+        parts: object = ["workflow", subject.cluster, subject.namespace, subject.workflow]
+    else:
+        parts = ["group", sorted(group_labels.items())]
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
 
