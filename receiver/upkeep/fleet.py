@@ -16,7 +16,7 @@ from typing import Final, Generic, TypeVar
 
 import structlog
 
-from receiver.clients.kubernetes import Cluster, Listed, ListExpired, Seen
+from receiver.clients.kubernetes import Listed, ListExpired, Seen, Watching
 from receiver.model.errors import ClusterError
 from receiver.model.fleet import PodDigest, WorkflowDigest, digest_pod, digest_workflow
 from receiver.model.workflow import Pod, Workflow
@@ -78,7 +78,7 @@ class Fleet:
     """
 
     def __init__(
-        self, cluster: Cluster, namespaces: Iterable[str], agent_names: Sequence[str], now: Callable[[], datetime]
+        self, cluster: Watching, namespaces: Iterable[str], agent_names: Sequence[str], now: Callable[[], datetime]
     ) -> None:
         self._cluster = cluster
         self._agent_names = agent_names

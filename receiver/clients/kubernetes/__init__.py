@@ -12,6 +12,6 @@ kept for the archive and for a later resubmit.
 from receiver.clients.kubernetes.cluster import Cluster
 from receiver.clients.kubernetes.names import resubmit_name
 from receiver.clients.kubernetes.refusals import ListExpired
-from receiver.clients.kubernetes.watching import EVERYWHERE, FOLLOWING, Listed, Seen
+from receiver.clients.kubernetes.watching import EVERYWHERE, FOLLOWING, Listed, Seen, Watching
 
-__all__ = ["EVERYWHERE", "FOLLOWING", "Cluster", "ListExpired", "Listed", "Seen", "resubmit_name"]
+__all__ = ["EVERYWHERE", "FOLLOWING", "Cluster", "ListExpired", "Listed", "Seen", "Watching", "resubmit_name"]

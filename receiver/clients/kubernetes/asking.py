@@ -5,10 +5,13 @@ import json
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
 
 from kubernetes import client
 
+from receiver.clients.kubernetes import connection
 from receiver.clients.kubernetes.refusals import ListExpired, translated
 
 T = TypeVar("T")
@@ -32,14 +35,46 @@ class Asking:
     def __init__(self, configuration: client.Configuration, *, timeout: timedelta) -> None:
         self._api = client.ApiClient(configuration)
         self._custom = client.CustomObjectsApi(self._api)
-        self._pods = client.CoreV1Api(self._api)
-        self._deployments = client.AppsV1Api(self._api)
-        self._jobs = client.BatchV1Api(self._api)
-        self._reviews = client.AuthorizationV1Api(self._api)
         # Threads of its own: an API server that answers nothing must not hold up who else needs one.
         self._threads = ThreadPoolExecutor(_QUESTIONS_AT_ONCE, thread_name_prefix="kubernetes")
         self._seconds = timeout.total_seconds()
         self.url: str = configuration.host
+
+    @classmethod
+    def connect(
+        cls, kubeconfig: Path | None, context: str | None, *, timeout: timedelta = timedelta(seconds=10)
+    ) -> Self:
+        """Return the cluster of a kubeconfig and context, or without a kubeconfig the one that we run in.
+
+        The ambient kubeconfig of whoever starts us is never read. Nothing is asked of the cluster yet.
+
+        Raises:
+            SettingsError: There is no such file, context or in-cluster account.
+        """
+        configuration = connection.in_cluster() if kubeconfig is None else connection.from_file(kubeconfig, context)
+        return cls(configuration, timeout=timeout)
+
+    @classmethod
+    def at(cls, url: str, token: str, *, timeout: timedelta = timedelta(seconds=10)) -> Self:
+        """Return the cluster at an address of our own, such as the sandbox's."""
+        return cls(connection.at(url, token), timeout=timeout)
+
+    # What the package has for these takes 80 MB as soon as it is there, and an exporter needs none of it.
+    @cached_property
+    def _pods(self) -> "client.CoreV1Api":
+        return client.CoreV1Api(self._api)
+
+    @cached_property
+    def _deployments(self) -> "client.AppsV1Api":
+        return client.AppsV1Api(self._api)
+
+    @cached_property
+    def _jobs(self) -> "client.BatchV1Api":
+        return client.BatchV1Api(self._api)
+
+    @cached_property
+    def _reviews(self) -> "client.AuthorizationV1Api":
+        return client.AuthorizationV1Api(self._api)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -11,7 +11,11 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
+
+from kubernetes import client
 
 from receiver.clients.kubernetes import reading
 from receiver.clients.kubernetes.asking import WORKFLOWS, Asking
@@ -32,6 +36,14 @@ _PAGE: Final = 50
 _WATCH_FOR: Final = timedelta(minutes=2)
 """After which the server ends a watch and is asked anew: so often at least it shows that it is alive."""
 _GONE: Final = 410
+_QUERY: Final = {
+    "_continue": "continue",
+    "label_selector": "labelSelector",
+    "resource_version": "resourceVersion",
+    "allow_watch_bookmarks": "allowWatchBookmarks",
+    "timeout_seconds": "timeoutSeconds",
+}
+"""What the API calls what the `kubernetes` package calls otherwise."""
 
 FOLLOWING: Final = (
     ("list", "argoproj.io", "workflows"),
@@ -173,9 +185,32 @@ class Watching(Asking):
             custom = self._custom
             listing = custom.list_namespaced_custom_object if namespace else custom.list_cluster_custom_object
             return listing, {**where, **WORKFLOWS}
-        pods = self._pods
-        call = pods.list_namespaced_pod if namespace else pods.list_pod_for_all_namespaces
-        return call, {**where, "label_selector": _WORKFLOW_LABEL}
+        return partial(self._list_pods, namespace), {"label_selector": _WORKFLOW_LABEL}
+
+    def _list_pods(
+        self,
+        namespace: str,
+        *,
+        _preload_content: bool,
+        _request_timeout: float | tuple[float, float],
+        **asked: str | bool | int | None,
+    ) -> Any:
+        """List pods as `CoreV1Api` does, which would take more memory than all that is kept of a fleet."""
+        del _preload_content  # what comes is read by the caller in any case
+        query = [(_QUERY.get(name, name), value) for name, value in asked.items() if value is not None]
+        request = self._api.param_serialize(
+            method="GET",
+            resource_path="/api/v1/namespaces/{namespace}/pods" if namespace else "/api/v1/pods",
+            path_params={"namespace": namespace} if namespace else {},
+            query_params=query,
+            header_params={"Accept": "application/json"},
+            auth_settings=["BearerToken"],
+        )
+        answer = self._api.call_api(*request, _request_timeout=_request_timeout)
+        if answer.status != HTTPStatus.OK:
+            body = answer.response.data.decode(errors="replace")
+            raise client.ApiException.from_response(http_resp=answer, body=body, data=None)
+        return answer.response
 
 
 def _of(read: Callable[[Workflow], T | None]) -> Callable[[dict[str, Any]], T | None]:
