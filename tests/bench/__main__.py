@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import archive, intake, queries, stand
+from tests.bench import archive, intake, notify, queries, stand
 
 console = Console(width=120)
 
@@ -87,6 +87,21 @@ def archived(server: Any, folder: Path) -> dict[str, float]:
     return {f"archive {name}": value for name, value in found.items()}
 
 
+def told(server: Any, folder: Path) -> dict[str, float]:
+    """From a delivery to its message in Slack, against the answer to the same delivery."""
+    found = notify.measure(server, folder)
+    table = Table(title=f"{notify.DELIVERIES} deliveries about stuck workflows, one after the other, each in Slack")
+    for column in ("", "p50 ms", "p99 ms"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, title in (("answer", "until it is answered, and committed"), ("message", "until its message is there")):
+        table.add_row(title, f"{found[f'{name} p50'] * 1000:.1f}", f"{found[f'{name} p99'] * 1000:.1f}")
+    table.add_row(
+        "message against answer", *(f"{found[f'message {p}'] / found[f'answer {p}']:.1f}" for p in ("p50", "p99"))
+    )
+    console.print(table)
+    return {f"notify {name}": value for name, value in found.items()}
+
+
 def ratios(figures: dict[str, float]) -> None:
     """What must be reached, and what was."""
     table = Table(title="Ratios")
@@ -118,7 +133,7 @@ def ratios(figures: dict[str, float]) -> None:
 def main() -> None:
     """Run all parts, or those that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["deliveries", "burst", "archive", "history"])
+    parser.add_argument("parts", nargs="*", default=["deliveries", "burst", "notify", "archive", "history"])
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go")
     parser.add_argument("--seconds", type=float, default=5.0, help="of one measurement")
     parser.add_argument("--sizes", type=int, nargs=2, default=[1_000_000, 10_000_000])
@@ -135,6 +150,8 @@ def main() -> None:
             console.print(
                 "A burst of 100,000 alerts:", ", ".join(f"{key} {value:,.1f}" for key, value in found.items())
             )
+        if "notify" in options.parts:
+            figures |= told(server, folder)
         if "archive" in options.parts:
             figures |= archived(server, folder)
         if "history" in options.parts:
