@@ -1,8 +1,12 @@
 import asyncio
+from datetime import UTC, datetime
 
 from hypothesis import given, strategies as st
 
+from receiver.model.timeline import Event, Kind
 from receiver.web.feed import BUFFER, Progress, _Listener
+
+AT = datetime(2026, 11, 24, 3, 22, tzinfo=UTC)
 
 
 @given(st.permutations(range(1, 30)), st.integers(0, 29))
@@ -41,7 +45,8 @@ def test_a_great_gap_is_remembered_in_part() -> None:
 async def test_a_listener_that_falls_behind_is_let_go() -> None:
     listener = _Listener()
 
-    heard = [listener.hear(number, b"x") for number in range(BUFFER + 1)]
+    happened = [Event(id=number, at=AT, kind=Kind.ALERT_FIRED, text="") for number in range(BUFFER + 1)]
+    heard = [listener.hear(event, b"x") for event in happened]
     listener.dismiss()
     async with asyncio.timeout(5):
         got = [await listener.queue.get() for _ in range(BUFFER + 1)]
