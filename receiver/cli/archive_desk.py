@@ -9,9 +9,10 @@ from typing import Annotated, Final
 
 import typer
 
+from receiver.cli.cluster import connect_cluster
 from receiver.cli.reading import opened
 from receiver.cli.s3 import make_bucket, make_s3
-from receiver.cli.wiring import connect_argo, connect_cluster, held, make_archivist, make_attacher
+from receiver.cli.wiring import connect_argo, held, make_archivist, make_attacher
 from receiver.clients.archive import ArchiveBucket
 from receiver.clients.kubernetes import Cluster
 from receiver.model.archive import Archived

@@ -9,12 +9,13 @@ import typer
 
 from receiver.cli.advance import bar
 from receiver.cli.cleanup_report import concluded, planned, shape
+from receiver.cli.cluster import connect_cluster
 from receiver.cli.person import person
 from receiver.cli.playbook_rights import Account, written
 from receiver.cli.reading import Config, Output, opened, run, settings_of
 from receiver.cli.s3 import make_bucket, make_s3
 from receiver.cli.tables import Form, dump, say, table
-from receiver.cli.wiring import connect_argo, connect_cluster, held, make_archivist
+from receiver.cli.wiring import connect_argo, held, make_archivist
 from receiver.clients.kubernetes import Cluster
 from receiver.model.cleanup import CleanupRun, Kind, Move
 from receiver.model.duration import Duration

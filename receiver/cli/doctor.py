@@ -10,11 +10,11 @@ from typing import Final
 
 import typer
 
+from receiver.cli.cluster import connect_cluster
 from receiver.cli.s3 import make_s3
 from receiver.cli.slack_socket import make_socket
 from receiver.cli.wiring import (
     connect_argo,
-    connect_cluster,
     database_url,
     make_alertmanagers,
     make_pagerduty,

@@ -2,20 +2,20 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
+from receiver.cli.cluster import connect_follower, make_fleet
 from receiver.cli.front import Config, run, settings_of
 from receiver.cli.listening import background, serving, take_port, until_asked_to_stop
-from receiver.cli.wiring import connect_cluster, held, make_fleet
 from receiver.model.errors import SettingsError
-from receiver.pipeline.rooms import utc_now
 from receiver.settings import Settings
 from receiver.upkeep.figures import FleetFigures
-from receiver.web.exporter import make_exporter
+from receiver.web.exporter import ExporterPages
 
 app = typer.Typer()
 
@@ -46,15 +46,16 @@ async def exporting(settings: Settings) -> AsyncIterator[str]:
         SettingsError: There is no cluster to follow, or the port is taken.
     """
     async with AsyncExitStack() as stack:
-        cluster = held(stack, connect_cluster(settings))
+        cluster = connect_follower(settings)
         if cluster is None:
             raise SettingsError("there is no cluster to follow: set kubernetes.kubeconfig and kubernetes.context")
+        stack.push_async_callback(cluster.close)
         fleet, registry = make_fleet(settings, cluster), CollectorRegistry()
         if fleet is None:
             raise SettingsError("there is nothing to follow: name namespaces in exporter.namespaces, or all by ['*']")
         listener = take_port(settings.exporter.host, settings.exporter.port)
         stack.callback(listener.close)
-        registry.register(FleetFigures(fleet.followed, utc_now))
+        registry.register(FleetFigures(fleet.followed, lambda: datetime.now(UTC)))
         await stack.enter_async_context(background("fleet", fleet.follow))
-        await stack.enter_async_context(serving(make_exporter(registry, lambda: fleet.followed.complete), listener))
+        await stack.enter_async_context(serving(ExporterPages(registry, lambda: fleet.followed.complete), listener))
         yield f"http://{settings.exporter.host}:{listener.getsockname()[1]}"

@@ -4,18 +4,18 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
 import uvicorn
-from litestar.types import ASGIApp
 from msgspec.structs import replace
 
 from receiver.model.errors import SettingsError
 from receiver.settings import Settings
-from receiver.web.feed import Feed
+
+Application = Callable[..., Awaitable[None]]
 
 _COLLECT_AFTER: Final = 20_000
 """Objects made and not ended between two looks of the garbage collector; Python's default is 700."""
@@ -46,8 +46,16 @@ def take_port(host: str, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, listener: socket.socket, feed: Feed | None = None) -> AsyncIterator[None]:
-    """Answer requests while the block lasts."""
+async def serving(
+    app: Application, listener: socket.socket, let_go: Callable[[], Awaitable[None]] | None = None
+) -> AsyncIterator[None]:
+    """Answer requests while the block lasts.
+
+    Args:
+        app: An application of ASGI 3.
+        listener: Its port.
+        let_go: Called when it begins to end, to end what would hold its connections open.
+    """
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -65,8 +73,8 @@ async def serving(app: ASGIApp, listener: socket.socket, feed: Feed | None = Non
             with _spared_collector():
                 yield
         finally:
-            if feed is not None:
-                await feed.end()
+            if let_go is not None:
+                await let_go()
             server.should_exit = True
             await asyncio.wait([task], timeout=_GRACE.total_seconds())
 

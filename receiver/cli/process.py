@@ -13,14 +13,16 @@ import typer
 from litestar.types import ASGIApp
 from prometheus_client import CollectorRegistry
 
+from receiver.cli.cluster import make_fleet
 from receiver.cli.entrance import Entrance, open_entrance
 from receiver.cli.figures import show_work
 from receiver.cli.listening import background, listening, serving, take_port, until_asked_to_stop
 from receiver.cli.s3 import make_bucket, open_cold, open_s3
 from receiver.cli.slack_socket import socket_of
+from receiver.cli.tracing import keep_traced
 from receiver.cli.waking import waking
 from receiver.cli.watch import keep_watch, look_at_peers
-from receiver.cli.wiring import database_url, make_fleet, open_database, open_rooms
+from receiver.cli.wiring import database_url, open_database, open_rooms
 from receiver.model.errors import SettingsError, StoreError
 from receiver.pipeline.acting import means_of
 from receiver.pipeline.labour import Labour
@@ -132,7 +134,7 @@ async def running(settings: Settings, *, say: Callable[[str], None] = say_on_con
         if fleet is not None:
             entrance.registry.register(FleetFigures(fleet.followed, rooms.now))
             await stack.enter_async_context(background("fleet", lambda: labour.keep_going("fleet", fleet.follow)))
-        await stack.enter_async_context(serving(app, listener, feed))
+        await stack.enter_async_context(serving(app, listener, feed.end))
         yield f"http://{settings.server.host}:{listener.getsockname()[1]}"
 
 
@@ -253,6 +255,7 @@ def _behind_the_door(
             group.create_task(keep_retention(rooms.database, settings.retention, rooms.now))
             group.create_task(labour.keep_going("watch", lambda: keep_watch(settings, rooms)))
             group.create_task(keep_counted(rooms.database, rooms.now))
+            group.create_task(keep_traced(settings, rooms))
 
     return begin
 

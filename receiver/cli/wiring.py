@@ -7,10 +7,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from receiver.cli.cluster import connect_cluster
 from receiver.clients.alertmanager import AlertmanagerClient
 from receiver.clients.argo import ArgoServer
 from receiver.clients.errand import Errands
-from receiver.clients.kubernetes import EVERYWHERE, Cluster
+from receiver.clients.kubernetes import Cluster
 from receiver.clients.outward import proxy_for
 from receiver.clients.pagerduty import PagerDutyClient
 from receiver.clients.slack import SlackClient
@@ -30,7 +31,6 @@ from receiver.store.database import Database
 from receiver.store.embedded import EmbeddedPostgres
 from receiver.store.evidence import Vault
 from receiver.store.jobs import Queue
-from receiver.upkeep.fleet import Fleet
 
 
 class _Closable(Protocol):
@@ -39,9 +39,6 @@ class _Closable(Protocol):
 
 
 Held = TypeVar("Held", bound=_Closable | None)
-
-_IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
-"""Kubernetes sets it in every container; https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/."""
 
 
 @asynccontextmanager
@@ -151,23 +148,6 @@ def held(stack: AsyncExitStack, client: Held) -> Held:
     return client
 
 
-def connect_cluster(settings: Settings) -> Cluster | None:
-    """Give the configured cluster, or the one that we run in; None where there is neither.
-
-    Raises:
-        SettingsError: A kubeconfig is named without its context, or cannot be used.
-    """
-    wanted = settings.kubernetes
-    if wanted.kubeconfig is not None:
-        if wanted.context is None:
-            raise SettingsError(
-                "kubernetes.kubeconfig is set without kubernetes.context: name the context, since the current one of a "
-                "file may change under a running service"
-            )
-        return Cluster.connect(Path(wanted.kubeconfig), wanted.context, timeout=wanted.timeout)
-    return Cluster.connect(None, None, timeout=wanted.timeout) if _IN_CLUSTER in os.environ else None
-
-
 def connect_argo(settings: Settings, cluster: Cluster | None) -> ArgoServer | None:
     """Give Argo Server's client, by which the cluster reads offloaded steps from now on; None where none is configured.
 
@@ -182,14 +162,6 @@ def connect_argo(settings: Settings, cluster: Cluster | None) -> ArgoServer | No
     argo = ArgoServer(wanted.server_url, token.reveal, cluster=cluster, timeout=wanted.timeout, ca_file=wanted.ca_file)
     cluster.read_steps_by(argo.hydrated)
     return argo
-
-
-def make_fleet(settings: Settings, cluster: Cluster) -> Fleet | None:
-    """Give whoever follows the workflows of a cluster for their metrics; None where no namespace is named."""
-    named = settings.exporter.namespaces
-    wanted = settings.kubernetes.namespaces if named is None else named
-    places = (EVERYWHERE,) if "*" in wanted else wanted
-    return Fleet(cluster, places, settings.workflow_labels.agent, utc_now) if places else None
 
 
 def make_archivist(

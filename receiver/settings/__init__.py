@@ -23,7 +23,7 @@ from receiver.model.incident import LabelNames
 from receiver.model.matcher import Matcher
 from receiver.model.remediation import Mode
 from receiver.settings.acting import Argo, HttpAction
-from receiver.settings.around import AgentPlace, Prometheus, Pushgateway
+from receiver.settings.around import AgentPlace, Prometheus, Pushgateway, Tracing
 from receiver.settings.asking import Alertmanager, Watchdog
 from receiver.settings.exporting import Exporter
 from receiver.settings.part import Hidden, Part, Secret
@@ -292,6 +292,7 @@ class Settings(Part, frozen=True):
     prometheus: Prometheus = Prometheus()
     pushgateway: Pushgateway = Pushgateway()
     exporter: Exporter = Exporter()
+    tracing: Tracing = Tracing()
     agents: tuple[AgentPlace, ...] = ()
     """Who is asked by `receiver ops daily`; none means that no agent is."""
     watchdog: Watchdog | None = None

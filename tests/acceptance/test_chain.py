@@ -20,7 +20,6 @@ from receiver.sandbox.pagerduty import EXAMPLE_KEY
 from receiver.sandbox.scenario import running_workflow, stuck_workflow
 
 from .conftest import NAMESPACE, Service, Stage, complaints, free_port, until
-from .figures import figures
 from .shipped import (
     Mailbox,
     answering,
@@ -75,8 +74,7 @@ class Chain:
     async def start_receiver(self) -> None:
         """Start it where it was: Alertmanager and Prometheus know the address."""
         url = self.receiver.url
-        file = next(self.stage.folder.glob(f"receiver-{url.rpartition(':')[2]}.yaml"))
-        self.receiver = await self.stage.start("serve", "--config", str(file))
+        self.receiver = await self.stage.start("serve", "--config", settings_of(self.stage, self.receiver))
         self.receiver.url = url
         await self.receiver.ready()
 
@@ -87,14 +85,16 @@ async def build_chain(stage: Stage) -> AsyncIterator[Chain]:
     stuck_workflow(stage.cluster, NAMESPACE, STUCK, course="hang, succeed")
     running_workflow(stage.cluster, NAMESPACE, BUSY, agent="tess")
     stage.argo.follow(NAMESPACE, BUSY, Course.HANG)
-    pods = [pod["metadata"]["name"] for pod in stage.cluster.storage.every(POD)]
+    [at_work] = [
+        pod["metadata"]["name"]
+        for pod in stage.cluster.storage.every(POD)
+        if pod["metadata"]["name"].startswith(BUSY) and pod["status"]["phase"] == "Running"
+    ]
     workspace = stage.folder / "workspace"
     workspace.mkdir()
     async with AsyncExitStack() as stack:
         mail = await stack.enter_async_context(mailbox())
-        busy = await stack.enter_async_context(
-            kubelet(next(pod for pod in reversed(pods) if pod.startswith(BUSY)), namespace=NAMESPACE, claim="work")
-        )
+        busy = await stack.enter_async_context(kubelet(at_work, namespace=NAMESPACE, claim="work"))
         pushgateway = await start_pushgateway(stage)
         alertmanager_port = free_port()
         settings = stage.settings(
@@ -102,7 +102,7 @@ async def build_chain(stage: Stage) -> AsyncIterator[Chain]:
             watchdog={"interval": "5m"},
         )
         receiver = await stage.start("serve", settings=settings)
-        workflows = await stack.enter_async_context(figures(stage.cluster))
+        exporter = await start_exporter(stage, receiver)
         agent = await start_agent(stage, workspace)
         alertmanager = await start_alertmanager(
             stage,
@@ -115,7 +115,7 @@ async def build_chain(stage: Stage) -> AsyncIterator[Chain]:
         await check_once(stage, agent, pushgateway)
         targets = {
             "receiver": receiver.url,
-            "receiver-exporter": workflows,
+            "receiver-exporter": exporter.url,
             "agents": agent.url,
             "pushgateway": pushgateway.url,
             "kubelet": busy,
@@ -131,6 +131,20 @@ async def build_chain(stage: Stage) -> AsyncIterator[Chain]:
             mail=mail,
             workspace=workspace,
         )
+
+
+def settings_of(stage: Stage, service: Service) -> str:
+    """Give the file with the settings of a service."""
+    return str(next(stage.folder.glob(f"receiver-{service.url.rpartition(':')[2]}.yaml")))
+
+
+async def start_exporter(stage: Stage, receiver: Service) -> Service:
+    """Start what follows the cluster for Prometheus, with the settings of the service."""
+    port = free_port()
+    command = [RECEIVER, "exporter", "--config", settings_of(stage, receiver), "--port", str(port)]
+    started = await stage.launch(command, port=port)
+    await answering(started, "/readyz")
+    return started
 
 
 async def tell(stage: Stage) -> None:
@@ -235,10 +249,10 @@ async def an_outage_of_receiver_is_mailed_and_doubles_nothing(chain: Chain) -> N
 async def every_query_has_a_result(chain: Chain) -> None:
     asked = asked_by_dashboards() | asked_by_rules()
     assert EMPTY.keys() <= asked.keys()
-    empty: list[str] = []
 
-    async def all_have() -> bool:
-        empty[:] = [place for place, query in asked.items() if not await has_result(chain.prometheus, query)]
-        return set(empty) <= EMPTY.keys()
+    for place in asked.keys() - EMPTY.keys():
 
-    await until(all_have, f"queries with a result; these have none: {empty}")
+        async def has(query: str = asked[place]) -> bool:
+            return await has_result(chain.prometheus, query)
+
+        await until(has, f"there is a result for {place}: {asked[place]}")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -56,7 +57,8 @@ class Watches:
             await _send(answer, "ERROR", refused.status())
         except ConnectionResetError:
             return answer  # Its caller has gone; nobody is left to be told.
-        await answer.write_eof()
+        with suppress(ConnectionResetError):
+            await answer.write_eof()
         return answer
 
     async def _tell_present_state(self, answer: web.StreamResponse, view: View) -> int:
