@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import archive, intake, notify, queries, stand
+from tests.bench import archive, exporter, intake, notify, queries, stand
 
 console = Console(width=120)
 
@@ -102,6 +102,21 @@ def told(server: Any, folder: Path) -> dict[str, float]:
     return {f"notify {name}": value for name, value in found.items()}
 
 
+def exported(folder: Path) -> dict[str, float]:
+    """The exporter on a large cluster, against reading the same pages, and a change against one scrape."""
+    found = exporter.measure(folder)
+    table = Table(title=f"The exporter with {exporter.WORKFLOWS:,} unfinished workflows, a pod of each")
+    for column in ("", "reached", "at most"):
+        table.add_column(column, justify="left" if not column else "right")
+    table.add_row("seconds until everything was seen", f"{found['list']:.1f}", "")
+    table.add_row("against reading and parsing the same", f"{found['list ratio']:.1f}", "")
+    table.add_row(f"seconds of a scrape of {found['series']:,.0f} series", f"{found['scrape']:.2f}", "10")
+    table.add_row("from a change to a scrape that shows it, against one scrape", f"{found['change ratio']:.1f}", "2")
+    table.add_row("peak memory, MB", f"{found['peak MB']:.0f}", "150")
+    console.print(table)
+    return {f"exporter {name}": value for name, value in found.items()}
+
+
 def ratios(figures: dict[str, float]) -> None:
     """What must be reached, and what was."""
     table = Table(title="Ratios")
@@ -133,7 +148,7 @@ def ratios(figures: dict[str, float]) -> None:
 def main() -> None:
     """Run all parts, or those that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["deliveries", "burst", "notify", "archive", "history"])
+    parser.add_argument("parts", nargs="*", default=["deliveries", "burst", "notify", "archive", "exporter", "history"])
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go")
     parser.add_argument("--seconds", type=float, default=5.0, help="of one measurement")
     parser.add_argument("--sizes", type=int, nargs=2, default=[1_000_000, 10_000_000])
@@ -154,6 +169,8 @@ def main() -> None:
             figures |= told(server, folder)
         if "archive" in options.parts:
             figures |= archived(server, folder)
+        if "exporter" in options.parts:
+            figures |= exported(folder)
         if "history" in options.parts:
             figures |= history(server, tuple(options.sizes), options.rounds)
     if "deliveries" in options.parts:
