@@ -83,7 +83,7 @@ class Prometheus:
         for _ in range(number):
             series = f"series-{len(self.alerts)}"
             workflow = f"workflow-{len(self.alerts) % WORKFLOWS}"
-            labels = {"alertname": "Slow", "severity": "info", "namespace": NAMESPACE, "workflow_name": workflow}
+            labels = {"alertname": "Slow", "severity": "warning", "namespace": NAMESPACE, "workflow_name": workflow}
             self.alerts[series] = {
                 "labels": labels | {"series": series},
                 "annotations": {"summary": "it is slow"},
