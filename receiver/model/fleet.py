@@ -29,7 +29,8 @@ class WorkflowDigest:
         phase_started: Since when it has been in this phase. Argo keeps no such time: an unstarted one has waited since
             its creation, a running one runs since its start, a finished one is finished since its end.
         progress: When it last moved; None where its steps cannot be read, which is never taken for idleness.
-        moved: Hash of the phases of its steps and of its progress, by which a later state shows that something moved.
+        moved: Hash of the phases of its steps, its progress and whether it is suspended, by which a later state shows
+            that something moved.
         suspended: Whether it waits for a person.
     """
 
@@ -87,7 +88,7 @@ def digest_workflow(found: Workflow, agent_names: Sequence[str], now: datetime) 
         started=began.timestamp(),
         phase_started=((found.finished_at if found.finished else None) or ran).timestamp(),
         progress=None if moved_at is None else moved_at.timestamp(),
-        moved=hash((found.progress, steps)),
+        moved=hash((found.progress, found.suspended, steps)),
         suspended=found.suspended,
     )
 
@@ -95,7 +96,8 @@ def digest_workflow(found: Workflow, agent_names: Sequence[str], now: datetime) 
 def digest_pod(found: Pod, workflow: str, now: datetime) -> PodDigest:
     """Say in brief what a pod is."""
     created = found.created_at or now
-    waits = found.phase == "Pending" and not found.deleting
+    # A pod is pending, too, while an init container works, such as Argo's that fetches artifacts.
+    waits = found.phase == "Pending" and not found.deleting and not any(one.running for one in found.containers)
     waiting = next((one.waiting for one in found.containers if one.waiting), "")
     reason = waiting or ("Pending" if found.node_name else "Unschedulable")
     return PodDigest(

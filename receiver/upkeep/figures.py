@@ -15,14 +15,18 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from receiver.model.fleet import PodDigest, WorkflowDigest
+from receiver.model.workflow import Phase
 from receiver.upkeep.fleet import Followed, Watch
 
 KEPT: Final = timedelta(hours=1)
 """For which a finished workflow has series of its own: four times as long as WorkflowFailed looks back."""
 MOST_KEPT: Final = 1_000
-"""Finished workflows with series of their own, the newest: one that fails each second must not fill Prometheus."""
+"""Finished workflows with series of their own, failed ones first, then the newest: a template that ends each second must
+not fill Prometheus, nor hide a failure."""
 MOST_AGED: Final = 200
 """Finished workflows whose age is shown, the oldest; as they are archived and deleted, the next ones follow."""
+SILENT: Final = timedelta(minutes=5)
+"""For which the cluster may be silent, as for ReceiverExporterStale: a quiet watch is renewed every two minutes."""
 
 _WORKFLOW: Final = ("namespace", "workflow_name", "phase", "agent")
 _WHOSE: Final = ("namespace", "workflow_name", "agent")
@@ -41,21 +45,39 @@ class FleetFigures(Collector):
         self._now = now
 
     def collect(self) -> Iterator[Metric]:
-        """Give all figures as they are known now."""
-        now = self._now().timestamp()
+        """Give all figures as they are known now.
+
+        A namespace is left out until its workflows and its pods were both seen: without their pods, workflows would
+        look idler than they are.
+        """
+        yield from _freshness(self._fleet)
+        now, fleet = self._now().timestamp(), self._fleet
+        seen = {one.namespace for one in fleet.workflows if one.lists} & {
+            one.namespace for one in fleet.pods if one.lists
+        }
         # Copied at once: another thread may write these while the metrics are encoded.
-        workflows = [one for watch in self._fleet.workflows for one in list(watch.known.values())]
-        pods = [one for watch in self._fleet.pods for one in list(watch.known.values())]
+        workflows = [one for watch in fleet.workflows if watch.namespace in seen for one in list(watch.known.values())]
+        pods = [one for watch in fleet.pods if watch.namespace in seen for one in list(watch.known.values())]
+        blind = _blind(fleet, seen, now)
         over = [one for one in workflows if one.phase.finished]
         active = [one for one in workflows if not one.phase.finished]
         recent = [one for one in over if now - one.phase_started < KEPT.total_seconds()]
-        recent = nlargest(MOST_KEPT, recent, key=lambda one: one.phase_started)
+        recent = nlargest(MOST_KEPT, recent, key=lambda one: (one.phase is not Phase.SUCCEEDED, one.phase_started))
         agents = {(one.namespace, one.name): one.agent for one in workflows}
         yield from _phases([*active, *recent])
-        yield from _progress(active, pods)
+        yield from _progress(active, pods, blind)
         yield from _ends(over, now)
-        yield from _of_pods(pods, agents)
-        yield from _freshness(self._fleet)
+        yield from _of_pods(pods, agents, blind)
+
+
+def _blind(fleet: Followed, seen: set[str], now: float) -> float:
+    """Say for how long nobody could see whether anything moves, in seconds.
+
+    By so much idleness is not counted: an API server that is away must make no workflow look stuck, nor end an alert.
+    """
+    watches = chain[Watch[WorkflowDigest] | Watch[PodDigest]](fleet.workflows, fleet.pods)
+    heard = min((watch.confirmed_at for watch in watches if watch.namespace in seen), default=now)
+    return max(0.0, now - heard - SILENT.total_seconds())
 
 
 def _phases(shown: Iterable[WorkflowDigest]) -> Iterator[Metric]:
@@ -71,7 +93,7 @@ def _phases(shown: Iterable[WorkflowDigest]) -> Iterator[Metric]:
     yield since
 
 
-def _progress(active: Iterable[WorkflowDigest], pods: Iterable[PodDigest]) -> Iterator[Metric]:
+def _progress(active: Iterable[WorkflowDigest], pods: Iterable[PodDigest], blind: float) -> Iterator[Metric]:
     moved = GaugeMetricFamily(
         "workflow_progress_timestamp_seconds",
         "When something in the unfinished workflow last moved; without a value where its steps cannot be read.",
@@ -87,7 +109,8 @@ def _progress(active: Iterable[WorkflowDigest], pods: Iterable[PodDigest]) -> It
     for one in active:
         suspended.add_metric([one.namespace, one.name, one.agent], int(one.suspended))
         if one.progress is not None:
-            moved.add_metric([one.namespace, one.name], max(one.progress, signs.get((one.namespace, one.name), 0.0)))
+            newest = max(one.progress, signs.get((one.namespace, one.name), 0.0))
+            moved.add_metric([one.namespace, one.name], newest + blind)
     yield moved
     yield suspended
 
@@ -113,7 +136,7 @@ def _ends(over: Iterable[WorkflowDigest], now: float) -> Iterator[Metric]:
     yield sums
 
 
-def _of_pods(pods: Iterable[PodDigest], agents: dict[tuple[str, str], str]) -> Iterator[Metric]:
+def _of_pods(pods: Iterable[PodDigest], agents: dict[tuple[str, str], str], blind: float) -> Iterator[Metric]:
     names = ("namespace", "pod", "workflow_name", "agent")
     known = GaugeMetricFamily("workflow_pod_info", "1 for each unfinished pod of a workflow.", labels=names)
     waiting = GaugeMetricFamily(
@@ -123,7 +146,7 @@ def _of_pods(pods: Iterable[PodDigest], agents: dict[tuple[str, str], str]) -> I
         labels = [pod.namespace, pod.name, pod.workflow, agents.get((pod.namespace, pod.workflow), "")]
         known.add_metric(labels, 1)
         if pod.waiting_since is not None:
-            waiting.add_metric([*labels, pod.reason], pod.waiting_since)
+            waiting.add_metric([*labels, pod.reason], pod.waiting_since + blind)
     yield known
     yield waiting
 

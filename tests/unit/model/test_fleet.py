@@ -62,6 +62,7 @@ def test_whatever_changes_in_steps_or_progress_shows() -> None:
         for one in (
             WORKFLOW,
             replace(WORKFLOW, progress="1/2"),
+            replace(WORKFLOW, suspended=True),
             replace(WORKFLOW, nodes=(replace(NODE, phase=Phase.SUCCEEDED),)),
             replace(WORKFLOW, nodes=(NODE, replace(NODE, id="etl-2"))),
         )
@@ -94,8 +95,13 @@ def test_a_pod_that_waits_says_since_when_and_for_what(pod: Pod, reason: str) ->
     assert (digest.waiting_since, digest.reason) == (ago(7).timestamp(), reason)
 
 
-@pytest.mark.parametrize("pod", [replace(POD, phase="Running"), replace(POD, deleting=True)])
-def test_a_pod_that_runs_or_goes_does_not_wait(pod: Pod) -> None:
+PREPARING = (Container(name="init", running=True), Container(name="main", waiting="PodInitializing"))
+
+
+@pytest.mark.parametrize(
+    "pod", [replace(POD, phase="Running"), replace(POD, deleting=True), replace(POD, containers=PREPARING)]
+)
+def test_a_pod_that_runs_prepares_or_goes_does_not_wait(pod: Pod) -> None:
     digest = digest_pod(pod, "etl", NOW)
 
     assert (digest.waiting_since, digest.reason) == (None, "")

@@ -47,13 +47,15 @@ def pod(name: str, workflow: str, **other: object) -> PodDigest:
     return PodDigest(**(values | other))  # type: ignore[arg-type]
 
 
-def shown(workflows: Iterable[WorkflowDigest], pods: Iterable[PodDigest] = ()) -> CollectorRegistry:
-    followed = Followed(
-        workflows=(Watch(kind="workflows", namespace="", known={(one.namespace, one.name): one for one in workflows}),),
-        pods=(Watch(kind="pods", namespace="", known={(one.namespace, one.name): one for one in pods}),),
-    )
+def shown(
+    workflows: Iterable[WorkflowDigest], pods: Iterable[PodDigest] = (), *, heard: float = LATE, lists: int = 1
+) -> CollectorRegistry:
+    first = Watch[WorkflowDigest](kind="workflows", namespace="", confirmed_at=heard, lists=1)
+    first.known |= {(one.namespace, one.name): one for one in workflows}
+    second = Watch[PodDigest](kind="pods", namespace="", confirmed_at=heard, lists=lists)
+    second.known |= {(one.namespace, one.name): one for one in pods}
     registry = CollectorRegistry()
-    registry.register(FleetFigures(followed, lambda: NOW))
+    registry.register(FleetFigures(Followed(workflows=(first,), pods=(second,)), lambda: NOW))
     return registry
 
 
@@ -107,6 +109,32 @@ def test_whatever_ends_the_series_are_bounded_and_whatever_runs_has_its_own() ->
     assert "over-0" in phases
     assert len(ages) == figures.MOST_AGED
     assert "over-2999" in ages
+
+
+def test_a_failure_keeps_its_series_however_much_succeeds_after_it() -> None:
+    failed = digest("failed", phase=Phase.FAILED, phase_started=LATE - 800)
+    phases = labelled(
+        shown([failed, *(ended(f"over-{number}", 0.1) for number in range(figures.MOST_KEPT))]),
+        "argo_workflow_status_phase_start_time",
+    )
+
+    assert "failed" in phases
+    assert len(phases) == figures.MOST_KEPT
+
+
+def test_before_the_pods_were_seen_no_workflow_is_shown_and_how_fresh_all_is_is() -> None:
+    registry = shown([digest("etl")], lists=0)
+
+    assert labelled(registry, "argo_workflow_status_phase_start_time") == {}
+    assert registry.get_sample_value("receiver_exporter_confirmed_timestamp_seconds", {"kind": "pods"}) == LATE
+
+
+def test_while_the_cluster_is_silent_nothing_grows_idle_and_nothing_moves() -> None:
+    pods = [pod("etl-1", "etl", progress=0.0, waiting_since=LATE - 4_000)]
+    silent = shown([digest("etl")], pods, heard=LATE - 1_000)
+
+    assert labelled(silent, "workflow_progress_timestamp_seconds") == {"etl": LATE - 3_600 + 700}
+    assert labelled(silent, "workflow_pod_waiting_start_time") == {"etl": LATE - 4_000 + 700}
 
 
 def test_a_pod_that_waits_says_since_when() -> None:
