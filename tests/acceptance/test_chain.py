@@ -102,6 +102,7 @@ async def build_chain(stage: Stage) -> AsyncIterator[Chain]:
             watchdog={"interval": "5m"},
         )
         receiver = await stage.start("serve", settings=settings)
+        await receiver.ready()
         exporter = await start_exporter(stage, receiver)
         agent = await start_agent(stage, workspace)
         alertmanager = await start_alertmanager(
@@ -111,7 +112,6 @@ async def build_chain(stage: Stage) -> AsyncIterator[Chain]:
             port=alertmanager_port,
             beside={"receiver-token": stage.tokens["ingest"], "pagerduty-routing-key": EXAMPLE_KEY},
         )
-        await receiver.ready()
         await check_once(stage, agent, pushgateway)
         targets = {
             "receiver": receiver.url,
