@@ -21,8 +21,8 @@ from receiver.upkeep.fleet import Followed, Watch
 KEPT: Final = timedelta(hours=1)
 """For which a finished workflow has series of its own: four times as long as WorkflowFailed looks back."""
 MOST_KEPT: Final = 1_000
-"""Finished workflows with series of their own, failed ones first, then the newest: a template that ends each second must
-not fill Prometheus, nor hide a failure."""
+"""Finished workflows with series of their own, failed ones first, then the newest: one that ends each second must not
+fill Prometheus, nor hide a failure."""
 MOST_AGED: Final = 200
 """Finished workflows whose age is shown, the oldest; as they are archived and deleted, the next ones follow."""
 SILENT: Final = timedelta(minutes=5)

@@ -19,6 +19,26 @@ CASES = sorted((SHIPPED / "tests").glob("*.yml"))
 ALWAYS = {"Watchdog"}
 """What never keeps quiet."""
 
+ELSEWHERE = {
+    "up": "Prometheus",
+    "push_time_seconds": "Pushgateway",
+    "container_cpu_usage_seconds_total": "cAdvisor",
+    "container_memory_working_set_bytes": "cAdvisor",
+    "container_spec_cpu_period": "cAdvisor",
+    "container_spec_cpu_quota": "cAdvisor",
+    "container_spec_cpu_shares": "cAdvisor",
+    "kubelet_volume_stats_capacity_bytes": "kubelet",
+    "kubelet_volume_stats_used_bytes": "kubelet",
+    "test_metric": "whoever pushes a test alert",
+}
+"""Metrics that others give, and who."""
+
+NO_METRIC = re.compile(
+    r"""\{[^}]*\}|\[[^]]*\]|"[^"]*"|\b(?:by|on|without|ignoring|group_left|group_right)\s*\([^)]*\)"""
+    r"""|\b\w+\s*(?=\()|\b(?:and|or|unless|bool|sum|avg|max|min|count|group)\b"""
+)
+"""What is no metric's name in an expression: matchers, ranges, texts, lists of labels, functions, and words."""
+
 
 def read(path: Path) -> Any:
     return Document(path.read_text(), file=path.name).value
@@ -110,3 +130,17 @@ def test_no_secret_stands_in_the_configuration() -> None:
 
     assert given
     assert all(file == "_file" for file, _ in given)
+
+
+def test_each_metric_that_a_rule_asks_for_is_given_by_somebody() -> None:
+    every = [*rules("alert"), *rules("record")]
+    asked = {name for rule in every for name in re.findall(r"[a-zA-Z_:][\w:]*", NO_METRIC.sub(" ", rule["expr"]))}
+    recorded = {rule["record"] for rule in rules("record")}
+    sources = " ".join(path.read_text() for path in (ROOT / "receiver").rglob("*.py"))
+    named = set(re.findall(r"\"([a-z_]+)\"", sources))
+
+    wanted = asked - recorded - ELSEWHERE.keys()
+
+    assert "argo_workflow_status_phase_start_time" in wanted
+    assert {name for name in wanted if not {name, name.removesuffix("_total")} & named} == set()
+    assert asked >= ELSEWHERE.keys(), "none is excused that nobody asks for"
