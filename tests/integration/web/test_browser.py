@@ -19,6 +19,7 @@ AXE: Final = (Path(__file__).parents[2] / "data/axe/axe.min.js").read_text()
 """axe-core 4.14.1 as npm has it; its licence is beside it."""
 
 EVIL: Final = "<script>document.title='x'</script><img src=x onerror=alert(1)>\u202e" + "long" * 2_500
+pytestmark = pytest.mark.timeout(300)
 PATIENCE: Final = 60_000
 """Milliseconds for which a busy machine is waited for."""
 
@@ -100,7 +101,6 @@ async def furnish(records: Any) -> int:
     return int(number)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "how", [{"color_scheme": "light"}, {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}}]
 )
