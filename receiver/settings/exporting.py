@@ -6,7 +6,7 @@ from receiver.settings.part import Part
 class Exporter(Part, frozen=True):
     """The metrics of workflows: `receiver exporter`, or a part of `serve`."""
 
-    in_serve: bool | None = None
+    enabled: bool | None = None
     """Whether `serve` shows them too. Null means that it does with the embedded database only: on a database of its own
     it may run many times, and each would follow the cluster and tell the same."""
     namespaces: tuple[str, ...] | None = None
@@ -18,4 +18,4 @@ class Exporter(Part, frozen=True):
 
     def within_serve(self, *, embedded: bool) -> bool:
         """Whether `serve` follows the cluster and shows these metrics itself."""
-        return embedded if self.in_serve is None else self.in_serve
+        return embedded if self.enabled is None else self.enabled
