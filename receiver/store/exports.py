@@ -25,7 +25,7 @@ from receiver.store.tables import EventRow, ExportRow, OccurrenceRow
 
 TABLES: Final = {Relation.ALERTS: OccurrenceRow.__table__, Relation.TIMELINE: EventRow.__table__}
 
-_LOCK: Final = 7_215_004_813
+_LOCK: Final = 7_215_004_814
 """Advisory lock of whoever exports or prunes: two at once would only undo each other's work."""
 
 _FETCH: Final = 1_000
