@@ -39,6 +39,7 @@ def database_url(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
     """A fresh database, made from the template and dropped afterwards."""
     name = f"test_{os.getpid()}_{next(_NUMBERS)}"
     with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute("set file_copy_method = clone")  # half the time of a copy by Postgres itself
         copy = sql.SQL("create database {} template {} strategy file_copy")
         connection.execute(copy.format(sql.Identifier(name), sql.Identifier(template)))
     yield make_conninfo(postgres.url, dbname=name)
