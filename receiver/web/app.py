@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from typing import Final, cast
 
 from litestar import Litestar, Router
@@ -117,7 +118,14 @@ def make_app(
     }
     given = {name: _provide(thing) for name, thing in things.items()}
     routes: list[ControllerRouterHandler] = [*_CONSOLE, healthz, readyz, metrics, _api()]
-    given["description"] = _provide(describe(routes, given))
+    described = dict(given)
+
+    @cache
+    def description() -> bytes:
+        # Only once somebody asks: it takes longer than all the rest of a start.
+        return describe(routes, described)
+
+    given["description"] = Provide(description, sync_to_thread=True)
     return Litestar(
         route_handlers=[*routes, schema, _mounted(door)],
         guards=[guard(access, sessions), refuse_unknown],
