@@ -185,9 +185,14 @@ class EmbeddedPostgres:
 
 
 @contextmanager
-def scratch(*, durable: bool = False) -> Iterator[EmbeddedPostgres]:
-    """Run a server in a temporary folder, and remove both at the end. For tests and for showing things."""
-    folder = Path(tempfile.mkdtemp(prefix="receiver-"))
+def scratch(*, durable: bool = False, where: Path | None = None) -> Iterator[EmbeddedPostgres]:
+    """Run a server in a temporary folder, and remove both at the end. For tests and for showing things.
+
+    Args:
+        durable: Whether a commit survives a crash of the machine.
+        where: The folder is made in this one; else where temporary folders are.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="receiver-", dir=where))
     try:
         if os.geteuid() == 0:
             folder.chmod(0o711)
