@@ -25,6 +25,9 @@ log = structlog.get_logger()
 
 _QUEUE: Final = "receiver"
 _HEARTBEAT: Final = timedelta(seconds=5)
+_POLL_EVERY: Final = timedelta(seconds=1)
+"""How often a worker looks for jobs of which it was not told."""
+
 _STALLED: Final = timedelta(seconds=20)
 """A worker that has not beaten its heart for so long is taken for dead, and its jobs are done again."""
 
@@ -117,7 +120,7 @@ class Queue:
                 queues=[_QUEUE],
                 concurrency=concurrency,
                 install_signal_handlers=False,
-                fetch_job_polling_interval=1.0,
+                fetch_job_polling_interval=_POLL_EVERY.total_seconds(),
                 update_heartbeat_interval=_HEARTBEAT.total_seconds(),
                 stalled_worker_timeout=_STALLED.total_seconds(),
                 shutdown_graceful_timeout=_GRACE.total_seconds(),
