@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from receiver.model.message import Message
+from receiver.notify.deliver import LONGEST_PAUSE
 from receiver.pipeline import send as sending
 from receiver.sandbox.faults import Faults
 from receiver.store import outbox, timeline
@@ -200,7 +201,7 @@ async def test_after_an_hour_without_any_place_all_is_told_and_no_page_is_left_o
     house.slack.faults.clear()
     house.pagerduty.faults.clear()
 
-    await live(house, timedelta(minutes=10))
+    await live(house, LONGEST_PAUSE + timedelta(minutes=2))
 
     assert await house.rows("select distinct state from outbox where state <> 'superseded'") == [("sent",)]
     assert_told(house, posts=1)
