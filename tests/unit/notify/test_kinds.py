@@ -24,6 +24,7 @@ from receiver.notify.situation import assess
 from receiver.notify.words import markup
 from receiver.sandbox.pagerduty import EXAMPLE_KEY
 from receiver.sandbox.pagerduty_rules import change_faults, event_faults
+from tests.unit.notify.published import complaints
 from tests.unit.notify.stories import BOTH, NOW, after, ago, alert, ask, asking, closed, quiet, run, story
 from tests.unit.notify.test_rendering import HOSTILE, assert_slack_takes, hostile_story
 
@@ -78,7 +79,9 @@ def of_slack(make: Callable[[Story], Payload]) -> Callable[[str], None]:
 def of_pagerduty(make: Callable[[Story], Payload]) -> Callable[[str], None]:
     def judge(text: str) -> None:
         for told in stories(text):
-            assert event_faults(json.loads(encoded(event_of(make(told)), routing_key=EXAMPLE_KEY))) == []
+            body = json.loads(encoded(event_of(make(told)), routing_key=EXAMPLE_KEY))
+            assert event_faults(body) == []
+            assert complaints("enqueue", body) == []
 
     return judge
 
@@ -95,7 +98,9 @@ def judge_changes(text: str) -> None:
         situation = assess(told, NOW)
         for one in told.runs[:1]:
             event = change_of(changes.event(situation, one, key="k", public_url=URL))
-            assert change_faults(json.loads(encoded_change(event, routing_key=EXAMPLE_KEY))) == []
+            body = json.loads(encoded_change(event, routing_key=EXAMPLE_KEY))
+            assert change_faults(body) == []
+            assert complaints("change/enqueue", body) == []
 
 
 def judge_digest(text: str) -> None:

@@ -18,6 +18,7 @@ from receiver.notify.slack import TOTAL_CHARACTERS
 from receiver.sandbox.blocks import block_errors, total_characters
 from receiver.sandbox.pagerduty import EXAMPLE_KEY
 from receiver.sandbox.pagerduty_rules import event_faults
+from tests.unit.notify.published import complaints
 from tests.unit.notify.stories import (
     BLOCKED,
     FINDINGS,
@@ -106,6 +107,7 @@ def texts(payload: Mapping[str, Any]) -> list[str]:
 def assert_slack_takes(payload: Mapping[str, Any]) -> None:
     blocks = json.loads(json.dumps(payload["blocks"]))
     assert block_errors(blocks) == []
+    assert complaints("chat.postMessage", {"channel": "C0ALERTS", "text": payload["text"], "blocks": blocks}) == []
     assert total_characters(blocks) < TOTAL_CHARACTERS
     assert 0 < len(payload["text"]) <= 3_000
     for text in texts(payload):
