@@ -1,7 +1,8 @@
 """What Slack and PagerDuty publish about the requests that they take, as JSON Schema.
 
 `tests/data/requests/schemas.json` has the bodies of `chat.postMessage` and `chat.update` out of Slack's description in
-OpenAPI, and those of PagerDuty's Events API v2 out of its own, each with the limits that its pages add; without the prose.
+OpenAPI, and those of PagerDuty's Events API v2 out of its own, each with the limits that its pages add, and without
+their prose.
 """
 
 import json
