@@ -155,6 +155,7 @@ class History(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.fleet: Fleet
+        self.begun = False
         self.stack = AsyncExitStack()
         self.name = ""
 
@@ -163,6 +164,7 @@ class History(RuleBasedStateMachine):
         self.name = self.server.make()
         opened = self.stack.enter_async_context(fleet_on(self.server.at(self.name), limits, way))
         self.fleet = self.runner.run(opened)
+        self.begun = True
         for course in ("hang, succeed", "hang", "hang, hang, succeed"):
             self.fleet.submit(course, stuck=True)
         for _ in range(2):
@@ -172,11 +174,13 @@ class History(RuleBasedStateMachine):
         if not self.name:
             return
         try:
-            self.runner.run(self.end())
+            if self.begun:
+                self.runner.run(self.end())
         finally:
             self.runner.run(self.stack.aclose())
             self.server.drop(self.name)
-            self.seen.update(self.fleet.seen)
+            if self.begun:
+                self.seen.update(self.fleet.seen)
 
     async def end(self) -> None:
         """Let everything come to its end, and look whether all of it is told."""
