@@ -118,14 +118,7 @@ def make_app(
     }
     given = {name: _provide(thing) for name, thing in things.items()}
     routes: list[ControllerRouterHandler] = [*_CONSOLE, healthz, readyz, metrics, _api()]
-    described = dict(given)
-
-    @cache
-    def description() -> bytes:
-        # Only once somebody asks: it takes longer than all the rest of a start.
-        return describe(routes, described)
-
-    given["description"] = Provide(description, sync_to_thread=True)
+    given["description"] = _described(routes, dict(given))
     return Litestar(
         route_handlers=[*routes, schema, _mounted(door)],
         guards=[guard(access, sessions), refuse_unknown],
@@ -164,6 +157,16 @@ def _mounted(door: DoorApp) -> ASGIRouteHandler:
         await door(cast("route.Scope", scope), cast("route.Receive", receive), cast("route.Send", send))
 
     return deliver
+
+
+def _described(routes: Sequence[ControllerRouterHandler], given: Mapping[str, Provide]) -> Provide:
+    """Describe the API once somebody asks: it takes longer than all the rest of a start."""
+
+    @cache
+    def description() -> bytes:
+        return describe(routes, given)
+
+    return Provide(description, sync_to_thread=True)
 
 
 def _provide(thing: object) -> Provide:
