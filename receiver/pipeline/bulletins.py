@@ -8,6 +8,7 @@ from receiver.pipeline.rooms import Rooms, places_of
 from receiver.store import daily, digests, outbox, timeline
 from receiver.store.database import Transaction
 from receiver.store.jobs import Job
+from receiver.store.turns import Turn, claim
 
 
 async def tell(rooms: Rooms) -> None:
@@ -25,7 +26,7 @@ async def _tell_digest(rooms: Rooms) -> bool:
     """Queue one digest that is due; false when there is none, or another replica is at it."""
     now = rooms.now()
     async with rooms.database.transaction() as transaction:
-        if not await digests.claim(transaction):
+        if not await claim(transaction, Turn.DIGESTS):
             return False
         lane = next(iter(await digests.due(transaction, now, shadow=rooms.shadow)), None)
         if lane is None:
@@ -54,7 +55,9 @@ async def _tell_summary(rooms: Rooms) -> None:
         return
     lane = places_of(rooms).through(Lane(Place.SLACK, rooms.summary.channel or ""))
     async with rooms.database.transaction() as transaction:
-        if await daily.is_told(transaction, key_of(slot, shadow=rooms.shadow)) or not await daily.claim(transaction):
+        if await daily.is_told(transaction, key_of(slot, shadow=rooms.shadow)) or not await claim(
+            transaction, Turn.SUMMARY
+        ):
             return
         day = await daily.day(transaction, slot.since, slot.until)
         await _queue(rooms, transaction, draft(lane, slot, day, public_url=rooms.public_url, shadow=rooms.shadow))

@@ -10,8 +10,6 @@ from receiver.store.database import Transaction
 from receiver.store.stats import healed_between
 from receiver.store.tables import MessageRow
 
-_LOCK: Final = 7_215_004_825
-"""Advisory lock: one replica sums a day up at a time."""
 _REACH: Final = timedelta(days=7)
 """How long before the day an alert that was first heard of in it may have begun: it says which partitions are read."""
 
@@ -48,11 +46,6 @@ select playbook, count(*) as number from runs
 where finished_at >= :since and finished_at < :until and mode = 'live' and outcome = 'succeeded'
 group by 1 order by 2 desc, 1
 """
-
-
-async def claim(transaction: Transaction) -> bool:
-    """Try to be the only one who sums a day up until the transaction ends; says whether that is so."""
-    return bool((await transaction.execute(text("select pg_try_advisory_xact_lock(:lock)"), {"lock": _LOCK})).scalar())
 
 
 async def is_told(transaction: Transaction, key: str) -> bool:

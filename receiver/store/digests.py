@@ -7,9 +7,8 @@ address in the transaction that queues it, and one replica at a time does so: no
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
-from sqlalchemy import delete, exists, select, text, update
+from sqlalchemy import delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from receiver.model.bulletin import Item
@@ -20,9 +19,6 @@ from receiver.store import rows
 from receiver.store.database import Transaction
 from receiver.store.digest_tables import DigestRow
 from receiver.store.tables import IncidentRow, MessageRow, RunRow
-
-_LOCK: Final = 7_215_004_824
-"""Advisory lock: one replica writes digests at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +58,6 @@ async def enter(
         .returning(DigestRow.place, DigestRow.address)
     )
     return [Lane(Place(row.place), row.address) for row in entered]
-
-
-async def claim(transaction: Transaction) -> bool:
-    """Try to be the only one who writes digests until the transaction ends; says whether that is so."""
-    return bool((await transaction.execute(text("select pg_try_advisory_xact_lock(:lock)"), {"lock": _LOCK})).scalar())
 
 
 async def due(transaction: Transaction, at: datetime, *, shadow: bool) -> list[Lane]:

@@ -6,7 +6,7 @@ from enum import Enum
 
 from sqlalchemy import func, select
 
-from receiver.store.database import Database
+from receiver.store.database import Database, Transaction
 
 
 class Turn(Enum):
@@ -18,6 +18,10 @@ class Turn(Enum):
     """Looking whether what always fires was heard."""
     CLEANUP = 7_215_004_823
     """Archiving and deleting what ended long ago."""
+    DIGESTS = 7_215_004_824
+    """Writing digests."""
+    SUMMARY = 7_215_004_825
+    """Summing up a day."""
     TRACES = 7_215_004_826
     """Sending the traces of incidents that are over."""
 
@@ -32,5 +36,10 @@ async def alone(database: Database, turn: Turn) -> AsyncIterator[bool]:
         StoreUnavailable: The database does not answer.
     """
     async with database.transaction() as transaction:
-        taken = await transaction.execute(select(func.pg_try_advisory_xact_lock(turn.value)))
-        yield bool(taken.scalar())
+        yield await claim(transaction, turn)
+
+
+async def claim(transaction: Transaction, turn: Turn) -> bool:
+    """Try to take a turn until the transaction ends; says whether it is ours."""
+    taken = await transaction.execute(select(func.pg_try_advisory_xact_lock(turn.value)))
+    return bool(taken.scalar())
