@@ -24,6 +24,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from receiver.clients.connections import Connections
 from receiver.clients.exchange import Answer, AnswerTooLong, exchange
 from receiver.clients.kubernetes import Cluster, reading
 from receiver.clients.kubernetes.marks import FROM_UID_PARAMETER, OPERATION_PARAMETER
@@ -69,7 +70,7 @@ def was_retried(before: Workflow, now: Workflow, *, operation: str) -> bool:
     return now.uid == before.uid and now.retried_by == operation and begun_anew
 
 
-class ArgoServer:
+class ArgoServer(Connections):
     """One Argo Server, as one account.
 
     Args:
@@ -96,17 +97,11 @@ class ArgoServer:
         self.url: Final = url.rstrip("/")
         self._token = token
         self._cluster = cluster
-        self._timeout = timeout
         try:
             self._certificates = ssl.create_default_context(cafile=ca_file)
         except (OSError, ssl.SSLError) as error:
             raise SettingsError(f"argo.ca_file: {ca_file} cannot be used: {error}") from error
-        self._session: aiohttp.ClientSession | None = None
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
+        super().__init__(timeout=timeout)
 
     async def version(self) -> str:
         """Return what Argo Server calls its version, such as `v3.7.1`. It answers whoever may come in at all.
@@ -272,11 +267,6 @@ class ArgoServer:
         except AnswerTooLong as long:
             raise RequestRefused(f"Could not {action}: Argo Server answers more than {MOST_BYTES} bytes.") from long
         return _accepted(action, answer, part, without=token)
-
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._timeout.total_seconds()))
-        return self._session
 
     def _credentials(self, action: str) -> str:
         try:

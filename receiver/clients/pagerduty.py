@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 
+from receiver.clients.connections import Connections
 from receiver.clients.outward import checked_url, quoted, retry_after
 from receiver.model.errors import PagerDutyError, PagerDutyEventInvalid, SettingsError
 
@@ -109,7 +109,7 @@ class PagerDutyChange:
     links: Sequence[PagerDutyLink] = ()
 
 
-class PagerDutyClient:
+class PagerDutyClient(Connections):
     """One integration of one PagerDuty service. Opens its connections at the first event; `close` ends them.
 
     Args:
@@ -142,25 +142,10 @@ class PagerDutyClient:
         self._changes_url = parts._replace(path=place + CHANGES_PATH, query="", fragment="").geturl()
         self._key = key
         self._proxy = proxy
-        self._timeout = timeout
-        self._session: aiohttp.ClientSession | None = None
+        super().__init__(timeout=timeout)
 
     def __repr__(self) -> str:
         return f"PagerDutyClient(events_url={self._url!r})"
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the connections. The next event would open new ones."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
 
     @property
     def takes_changes(self) -> bool:
@@ -206,12 +191,8 @@ class PagerDutyClient:
             raise judged(about, status=status, said=_said(answer, self._key), wait=wait)
 
     async def _post(self, url: str, body: bytes) -> tuple[int, bytes, timedelta | None]:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=self._timeout.total_seconds()), cookie_jar=aiohttp.DummyCookieJar()
-            )
         headers = {"Content-Type": "application/json", "User-Agent": "receiver"}
-        async with self._session.post(
+        async with self._opened().post(
             url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy
         ) as response:
             answer = b"" if response.status == _ACCEPTED else await response.content.read(_ANSWER_BYTES)

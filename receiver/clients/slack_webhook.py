@@ -7,11 +7,11 @@ or a status with the name of what is wrong. It gives no identity of a message: n
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import aiohttp
 
+from receiver.clients.connections import Connections
 from receiver.clients.outward import checked_url, quoted, retry_after
 from receiver.model.errors import SettingsError, SlackAnswerLost, SlackBlocksRefused, SlackError
 
@@ -30,7 +30,7 @@ _REMEDIES: Final[Mapping[str, str]] = {
 }
 
 
-class SlackWebhook:
+class SlackWebhook(Connections):
     """One incoming webhook. Opens its connections at the first message; `close` ends them.
 
     Args:
@@ -51,25 +51,10 @@ class SlackWebhook:
             )
         self._secret = parts.path
         self._proxy = proxy
-        self._timeout = timeout
-        self._session: aiohttp.ClientSession | None = None
+        super().__init__(timeout=timeout)
 
     def __repr__(self) -> str:
         return "SlackWebhook()"
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the connections. The next message would open new ones."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
 
     async def post(self, text: str, blocks: Sequence[Mapping[str, Any]] = ()) -> None:
         """Post a message.
@@ -100,11 +85,7 @@ class SlackWebhook:
             raise judged(status, answer, wait, secret=self._secret)
 
     async def _hand_over(self, body: Mapping[str, Any]) -> tuple[int, str, timedelta | None]:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=self._timeout.total_seconds()), cookie_jar=aiohttp.DummyCookieJar()
-            )
-        async with self._session.post(self._url, json=body, allow_redirects=False, proxy=self._proxy) as response:
+        async with self._opened().post(self._url, json=body, allow_redirects=False, proxy=self._proxy) as response:
             answer = (await response.content.read(_ANSWER_BYTES)).decode("utf-8", "replace").strip()
             return response.status, answer, retry_after(response.headers, now=datetime.now(UTC))
 

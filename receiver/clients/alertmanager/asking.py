@@ -3,12 +3,12 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 import aiohttp
 import msgspec
 
+from receiver.clients.connections import Connections
 from receiver.clients.exchange import Answer, AnswerTooLong, exchange
 from receiver.clients.outward import checked_url, quoted, retry_after
 from receiver.model.errors import AlertmanagerError, AlertmanagerUnreachable, SettingsError
@@ -27,7 +27,7 @@ _CLASSIC_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _Form = TypeVar("_Form")
 
 
-class Asking:
+class Asking(Connections):
     """One peer.
 
     Args:
@@ -46,22 +46,8 @@ class Asking:
         self.url: Final = url.rstrip("/")
         self._secret = token
         self._proxy = proxy
-        self._timeout = timeout
         self._check()
-        self._session: aiohttp.ClientSession | None = None
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
+        super().__init__(timeout=timeout, headers={"Authorization": f"Bearer {token}"} if token else {})
 
     def _check(self) -> None:
         """Accept plain http only where no secret travels."""
@@ -82,13 +68,9 @@ class Asking:
             raise AlertmanagerError(f"{about} did not answer as an Alertmanager does: {error}") from error
 
     async def _exchange(self, about: str, method: str, **options: Any) -> Answer:
-        if self._session is None:
-            headers = {"Authorization": f"Bearer {self._secret}"} if self._secret else {}
-            patience = aiohttp.ClientTimeout(total=self._timeout.total_seconds())
-            self._session = aiohttp.ClientSession(headers=headers, timeout=patience)
         options |= {"proxy": self._proxy}
         try:
-            answer = await exchange(self._session, method, about, most_bytes=MOST_BYTES, **options)
+            answer = await exchange(self._opened(), method, about, most_bytes=MOST_BYTES, **options)
         except TimeoutError as error:
             seconds = self._timeout.total_seconds()
             raise AlertmanagerUnreachable(f"{about} did not answer within {seconds:g} s") from error
