@@ -21,9 +21,6 @@ HOUR: Final = timedelta(hours=1)
 SETTLED: Final = timedelta(days=2)
 """For so long an hour that is over is counted again."""
 
-_LOCK: Final = 7_215_004_813
-"""Advisory lock: one replica counts, the others see what it counted."""
-
 HAPPENED: Final = """
 select hour, alertname, severity, namespace,
   cast(sum(fired) as bigint) as fired, cast(sum(resolved) as bigint) as resolved, sum(firing_time) as firing_time
@@ -101,11 +98,6 @@ select least(
 def hour_of(at: datetime) -> datetime:
     """Give the begin of the hour that a time lies in, in UTC."""
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-
-
-async def claim(tx: Transaction) -> bool:
-    """Try to be the only one who counts until the transaction ends; says whether that is so."""
-    return bool((await tx.execute(text("select pg_try_advisory_xact_lock(:lock)"), {"lock": _LOCK})).scalar_one())
 
 
 async def counted_until(tx: Transaction) -> datetime | None:

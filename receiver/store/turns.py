@@ -12,6 +12,8 @@ from receiver.store.database import Database, Transaction
 class Turn(Enum):
     """What is done alone; the value is the advisory lock of it, ended by Postgres with the session that holds it."""
 
+    ROLLUP = 7_215_004_813
+    """Counting the hours; the others see what one counted."""
     RECONCILE = 7_215_004_821
     """Asking all Alertmanagers what they have."""
     WATCHDOG = 7_215_004_822

@@ -11,6 +11,7 @@ from receiver.model.errors import StoreError
 from receiver.store import rollups
 from receiver.store.database import Database, Transaction
 from receiver.store.rollups import HOUR, SETTLED, hour_of
+from receiver.store.turns import Turn, claim
 
 log = structlog.get_logger()
 
@@ -62,7 +63,7 @@ async def count_up(database: Database, now: datetime, *, counted_at: datetime | 
     begin: datetime | None = None
     while begin is None or begin < end:
         async with database.transaction() as tx:
-            if not await rollups.claim(tx):
+            if not await claim(tx, Turn.ROLLUP):
                 return False
             if begin is None:
                 begin = await _begin(tx, end, again)
@@ -70,7 +71,7 @@ async def count_up(database: Database, now: datetime, *, counted_at: datetime | 
             await rollups.count(tx, begin, until)
             begin = await _following(tx, until, end)
     async with database.transaction() as tx:
-        if await rollups.claim(tx):
+        if await claim(tx, Turn.ROLLUP):
             # What waited in a spool was received long before it was recorded: once an hour all is looked through.
             fresh = counted_at is not None and hour_of(counted_at) == end
             seen_since = counted_at - _OVERLAP if counted_at and fresh else now - SETTLED

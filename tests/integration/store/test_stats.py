@@ -13,6 +13,7 @@ from receiver.store.partitions import keep_ahead
 from receiver.store.rollups import HOUR
 from receiver.store.stats import Stats, StatsFilter, Step, stats
 from receiver.store.tables import OccurrenceRow
+from receiver.store.turns import Turn, claim
 from receiver.upkeep.rollup import count_up
 
 NOW: Final = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -204,7 +205,7 @@ async def test_years_of_history_are_caught_up_on_without_walking_every_hour(past
 async def test_one_counts_while_another_waits_for_nothing(past: Past, database: Database) -> None:
     await past.occurrence("A", NOW - timedelta(days=1), 5)
     async with database.transaction() as tx:
-        assert await rollups.claim(tx)
+        assert await claim(tx, Turn.ROLLUP)
 
         assert await past.count() is False
 
