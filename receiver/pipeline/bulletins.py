@@ -55,9 +55,9 @@ async def _tell_summary(rooms: Rooms) -> None:
         return
     lane = places_of(rooms).through(Lane(Place.SLACK, rooms.summary.channel or ""))
     async with rooms.database.transaction() as transaction:
-        if await daily.is_told(transaction, key_of(slot, shadow=rooms.shadow)) or not await claim(
-            transaction, Turn.SUMMARY
-        ):
+        if not await claim(transaction, Turn.SUMMARY):
+            return
+        if await daily.is_told(transaction, key_of(slot, shadow=rooms.shadow)):
             return
         day = await daily.day(transaction, slot.since, slot.until)
         await _queue(rooms, transaction, draft(lane, slot, day, public_url=rooms.public_url, shadow=rooms.shadow))
