@@ -24,8 +24,8 @@ from receiver.store.database import Database
 from receiver.store.history import timeline
 from receiver.web.api.timeline import event_shape
 
-INTERVAL: Final = timedelta(seconds=1)
-"""Between two looks at the timeline."""
+INTERVAL: Final = timedelta(milliseconds=250)
+"""Between two looks at the timeline, by one reader for all who listen: below what a person notices as waiting."""
 
 HEARTBEAT: Final = timedelta(seconds=15)
 """Between two signs of life; proxies cut connections that are silent for a minute."""
@@ -38,6 +38,9 @@ NEWS_PAUSE: Final = timedelta(seconds=30)
 
 BUFFER: Final = 1_000
 """Events that wait for a slow listener; one that falls further behind is let go, and resumes from where it was."""
+
+_AT_ONCE: Final = 50
+"""Most events that are sent as one piece: each piece costs as much as a dozen events do."""
 
 _PATIENCE: Final = timedelta(seconds=60)
 """For which a missing number is looked for; then its transaction was rolled back."""
@@ -103,10 +106,23 @@ class _Listener:
         self.queue.put_nowait(told)
         return True
 
+    async def next(self) -> bytes | None:
+        """Wait for what there is to tell, as one piece; None where nothing more comes."""
+        told = await self.queue.get()
+        pieces = []
+        while told is not None:
+            pieces.append(told)
+            if self.queue.empty() or len(pieces) == _AT_ONCE:
+                return b"".join(pieces)
+            told = self.queue.get_nowait()
+        if pieces:
+            self.queue.put_nowait(None)
+        return b"".join(pieces) or None
+
     def dismiss(self) -> None:
-        """Say that nothing more comes."""
-        if self.queue.full():
-            self.queue.get_nowait()
+        """Say that nothing more comes; what waits for one that does not read is kept no longer, for it comes back."""
+        if self.queue.qsize() >= BUFFER:
+            self.queue = asyncio.Queue(1)
         self.queue.put_nowait(None)
 
 
@@ -274,7 +290,7 @@ class Feed:
     async def _next(self, listener: _Listener) -> bytes | None:
         try:
             async with asyncio.timeout(HEARTBEAT.total_seconds()):
-                return await listener.queue.get()
+                return await listener.next()
         except TimeoutError:
             return b": still here\n\n"
 

@@ -14,7 +14,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import archive, exporter, intake, notify, queries, stand
+from receiver.web.feed import INTERVAL, NEWS_GAP
+from tests.bench import archive, exporter, intake, notify, queries, stand, streams
 
 console = Console(width=120)
 
@@ -102,6 +103,28 @@ def told(server: Any, folder: Path) -> dict[str, float]:
     return {f"notify {name}": value for name, value in found.items()}
 
 
+def streamed(server: Any, folder: Path) -> dict[str, float]:
+    """From the answer to a delivery to each of many open streams, against that answer and against their own pace."""
+    found = streams.measure(server, folder)
+    table = Table(title=f"{streams.DELIVERIES} deliveries, one after the other, with {streams.STREAMS} open streams")
+    for column in ("", "p50 ms", "p99 ms", "p50 / answer", "p99 / pace", "at most"):
+        table.add_column(column, justify="left" if not column else "right")
+    table.add_row("until it is answered, and committed", *_milliseconds(found, "answer"), "", "", "")
+    for name, title, pace in (
+        ("event", "from there until a stream has its event", INTERVAL),
+        ("page", "from there until an open page is rung for", NEWS_GAP),
+    ):
+        against = found[f"{name} p50"] / found["answer p50"], found[f"{name} p99"] / pace.total_seconds()
+        table.add_row(title, *_milliseconds(found, name), *(f"{ratio:.1f}" for ratio in against), "2")
+        found |= {f"{name} over answer": against[0], f"{name} over pace": against[1]}
+    console.print(table)
+    console.print(
+        f"serve holds {found['memory MB']:.0f} MB without them, {found['memory with streams MB']:.0f} MB with them: "
+        f"{found['kB a stream']:.0f} kB a stream, and 50 are the most"
+    )
+    return {f"streams {name}": value for name, value in found.items()}
+
+
 def exported(folder: Path) -> dict[str, float]:
     """The exporter on a large cluster, against reading the same pages, and a change against one scrape."""
     found = exporter.measure(folder)
@@ -148,7 +171,8 @@ def ratios(figures: dict[str, float]) -> None:
 def main() -> None:
     """Run all parts, or those that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["deliveries", "burst", "notify", "archive", "exporter", "history"])
+    parts = ["deliveries", "burst", "notify", "streams", "archive", "exporter", "history"]
+    parser.add_argument("parts", nargs="*", default=parts)
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go")
     parser.add_argument("--seconds", type=float, default=5.0, help="of one measurement")
     parser.add_argument("--sizes", type=int, nargs=2, default=[1_000_000, 10_000_000])
@@ -167,6 +191,8 @@ def main() -> None:
             )
         if "notify" in options.parts:
             figures |= told(server, folder)
+        if "streams" in options.parts:
+            figures |= streamed(server, folder)
         if "archive" in options.parts:
             figures |= archived(server, folder)
         if "exporter" in options.parts:
@@ -177,6 +203,10 @@ def main() -> None:
         ratios(figures)
     options.json.write_text(json.dumps(figures, indent=2) + "\n")
     console.print(f"All figures: {options.json}")
+
+
+def _milliseconds(found: dict[str, float], name: str) -> list[str]:
+    return [f"{found[f'{name} {percent}'] * 1000:.1f}" for percent in ("p50", "p99")]
 
 
 def _percentile(values: list[float], percent: int) -> float:

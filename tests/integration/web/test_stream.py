@@ -2,7 +2,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
+
+import pytest
+
+from receiver.store.database import Database
+from receiver.web import feed as room
+from receiver.web.feed import Feed
 
 
 class Ear:
@@ -128,3 +135,59 @@ async def test_without_a_database_a_stream_is_503(site_without_database: Any) ->
     answer = await site_without_database.get("/api/v1/events/stream")
 
     assert answer.status_code == 503
+
+
+async def test_one_that_does_not_read_is_let_go_holds_nothing_and_resumes_without_a_gap(
+    database: Database, records: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "BUFFER", 3)
+    feed = Feed(database, interval=timedelta(milliseconds=20))
+    deaf, ear = feed.follow(None), feed.follow(None)
+    await anext(deaf)
+    await anext(ear)
+    pieces = [asyncio.ensure_future(anext(one)) for one in (deaf, ear)]
+    async with asyncio.timeout(60):
+        while len(feed._listeners) < 2:  # noqa: ASYNC110 - nobody tells when it listens
+            await asyncio.sleep(0.01)
+        first = await records.event()
+        begun = [await piece for piece in pieces]
+        numbers = []
+        while len(feed._listeners) > 1:
+            numbers.append(await records.event())
+            await anext(ear)
+    (listener,) = feed._listeners
+    assert begun[0] == begun[1]
+    assert begun[0].startswith(f"id: {first}\n".encode())
+
+    with pytest.raises(StopAsyncIteration):
+        await anext(deaf)
+    again = feed.follow(first)
+    await anext(again)
+    resumed = [await anext(again) for _ in numbers]
+
+    assert [piece.split(b"\n", 1)[0] for piece in resumed] == [f"id: {number}".encode() for number in numbers]
+    assert listener in feed._listeners
+    await feed.end()
+
+
+async def test_what_waits_for_a_listener_is_sent_as_one_piece(
+    database: Database, records: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_AT_ONCE", 2)
+    feed = Feed(database, interval=timedelta(milliseconds=20))
+    ear, watch = feed.follow(None), feed.follow(None)
+    await anext(ear)
+    await anext(watch)
+    begun = [asyncio.ensure_future(anext(one)) for one in (ear, watch)]
+    async with asyncio.timeout(60):
+        while len(feed._listeners) < 2:  # noqa: ASYNC110 - nobody tells when it listens
+            await asyncio.sleep(0.01)
+        await records.event()
+        await asyncio.gather(*begun)
+        for _ in range(3):
+            await records.event()
+            await anext(watch)
+        await feed.end()
+        pieces = [piece async for piece in ear]
+
+    assert [piece.count(b"data: ") for piece in pieces] == [2, 1]
