@@ -111,7 +111,8 @@ def _answer(
 
 def _shown(request: AnyRequest, status: HTTPStatus, detail: str) -> Response[str]:
     """Answer a browser. It is not challenged: it would ask for a password, and keep it."""
-    asked = request.scope["path"]
+    query = request.scope["query_string"].decode("ascii", "replace")
+    asked = request.scope["path"] + (f"?{query}" if query else "")
     shown = page(request, "error.html", status=status.value, title=status.phrase, detail=detail)
     if status is not HTTPStatus.UNAUTHORIZED:
         return shown

@@ -1,7 +1,9 @@
 """Sessions: what a browser keeps in place of a token, and whether a form that it posts was written by us.
 
-A browser sends its cookie with whatever another page makes it send. So a request that changes something and comes in a
-session must say that a page of this service is its origin; browsers say so with every form, and no page can lie there.
+The cookie comes along when somebody follows a link from elsewhere, so that a message's link leads whoever has logged in
+to the incident and not to the login. It might come along with what another page makes a browser send as well. So what
+changes something and comes in a session must say that a page of this service is its origin; browsers say so with every
+form, and no page can lie there.
 """
 
 from collections.abc import Callable
@@ -93,5 +95,5 @@ class Sessions:
             max_age=seconds,
             httponly=True,
             secure=self._secure,
-            samesite="strict",
+            samesite="lax",
         )

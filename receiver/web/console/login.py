@@ -16,7 +16,7 @@ from receiver.web.console.page import page
 from receiver.web.problems import LOGIN
 from receiver.web.session import Sessions
 
-_OWN_PATH: Final = re.compile(r"/(?![/\\])[\w\-./?&=%]*", re.ASCII)
+_OWN_PATH: Final = re.compile(r"/(?![/\\])[\w\-./?&=%+~,:]*", re.ASCII)
 """An address of this service without any host, to which one may be led after logging in."""
 
 _log = structlog.get_logger(__name__)

@@ -2,6 +2,7 @@ import html
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -41,12 +42,12 @@ async def test_a_browser_without_a_session_is_led_to_log_in_and_back_again(site:
     assert "viewers" in page.text
 
 
-async def test_a_session_is_kept_where_no_script_and_no_other_site_reaches_it(site: Any) -> None:
+async def test_a_session_is_kept_where_no_script_reaches_it_and_the_link_of_a_message_does(site: Any) -> None:
     opened = await site.client.post("/login", data={"token": "viewer-token"}, headers=origin(site))
 
     cookie = opened.headers["set-cookie"].lower()
     assert "httponly" in cookie
-    assert "samesite=strict" in cookie
+    assert "samesite=lax" in cookie
     assert "viewer-token" not in cookie
 
 
@@ -56,6 +57,16 @@ async def test_who_may_not_look_does_not_get_in(site: Any, token: str) -> None:
 
     assert answer.status_code == 401
     assert "set-cookie" not in answer.headers
+
+
+async def test_logging_in_leads_back_to_what_was_searched(site: Any) -> None:
+    search = "/history?label=team%3Ddata&q=lost+workspace&from=2026-11-24T10:00:00Z"
+
+    led = await site.client.get(search, headers=BROWSER)
+    goal = parse_qs(urlsplit(led.headers["location"]).query)["next"][0]
+    opened = await site.client.post("/login", data={"token": "viewer-token", "next": goal}, headers=origin(site))
+
+    assert opened.headers["location"] == search
 
 
 async def test_nobody_is_led_away_by_logging_in(site: Any) -> None:
