@@ -99,7 +99,7 @@ class Mask:
 
     def finding(self, finding: Finding) -> Finding:
         """Return a finding in which every text is masked."""
-        return replace(finding, summary=self.text(finding.summary), detail=self._values(finding.detail))
+        return replace(finding, summary=self.text(finding.summary), detail=self._values(finding.detail, {}))
 
     def _piece(self, piece: str) -> str:
         if len(piece) <= MOST_CHARACTERS:
@@ -107,20 +107,23 @@ class Mask:
         # What ends where it was cut may be half of a secret, which nothing recognises.
         return f"{self.text(piece)[:-_READ_AHEAD]}{_CUT}"
 
-    def _values(self, part: Any) -> Any:
+    def _values(self, part: Any, seen: dict[str, str]) -> Any:
+        """Mask all texts in a JSON value; *seen* has those that were masked already: steps repeat theirs a lot."""
         if isinstance(part, str):
-            return self.text(part)
+            if part not in seen:
+                seen[part] = self.text(part)
+            return seen[part]
         if isinstance(part, Mapping):
-            return {self.text(str(name)): self._value(str(name), value) for name, value in part.items()}
+            return {self._values(str(name), seen): self._value(str(name), value, seen) for name, value in part.items()}
         if isinstance(part, Sequence):
-            return [self._values(value) for value in part]
+            return [self._values(value, seen) for value in part]
         return part
 
-    def _value(self, name: str, value: Any) -> Any:
+    def _value(self, name: str, value: Any, seen: dict[str, str]) -> Any:
         """Mask a value; its name may be what makes it a secret."""
         if isinstance(value, str) and value and _NAMED.fullmatch(name):
             return HIDDEN
-        return self._values(value)
+        return self._values(value, seen)
 
 
 _NAMED: Final = re.compile(rf"[\w./-]{{0,100}}{_TELLING}[\w.-]{{0,100}}", re.IGNORECASE)

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from receiver.enrich.graph import graph
 from receiver.enrich.past import Past
 from receiver.model.duration import format_duration
 from receiver.model.finding import Finding, FindingState
+from receiver.model.graph import written
 from receiver.model.workflow import Node, Phase, Pod, Workflow
 
 SOURCE: Final = "workflow"
@@ -55,6 +57,7 @@ def describe(workflow: Workflow, pods: Sequence[Pod], past: Past, now: datetime)
             "running": [_told(node, now) for node in running[:MOST_NODES]],
             "failed": [_told(node, now) for node in failed[:MOST_NODES]],
             "nodes_unreadable": workflow.nodes_unreadable,
+            "graph": written(graph(workflow, stuck_at(workflow))),
             "template": next((workflow.labels[name] for name in _TEMPLATES if name in workflow.labels), ""),
             "labels": dict(sorted(workflow.labels.items())[:MOST_LABELS]),
             "annotations": dict(_short(workflow.annotations)[:MOST_LABELS]),
@@ -72,6 +75,11 @@ def running_nodes(workflow: Workflow) -> tuple[Node, ...]:
 def failed_nodes(workflow: Workflow) -> tuple[Node, ...]:
     """Return the steps that failed, those that began first before the others."""
     return _leaves(workflow, {Phase.FAILED, Phase.ERROR})
+
+
+def stuck_at(workflow: Workflow) -> Node | None:
+    """Name the step at which a workflow is stuck: the first that failed, else the one that has gone on longest."""
+    return next(iter(failed_nodes(workflow) or running_nodes(workflow)), None)
 
 
 def _leaves(workflow: Workflow, phases: Iterable[Phase]) -> tuple[Node, ...]:

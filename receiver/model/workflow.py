@@ -52,6 +52,8 @@ class Node:
         message: What Argo says about it, in Argo's or the container's words.
         started_at: When it began.
         finished_at: When it ended.
+        boundary: Id of the node that holds it; empty for the outermost.
+        children: Ids of the nodes that come after it, or that it begins with where it holds others.
     """
 
     id: str
@@ -63,6 +65,8 @@ class Node:
     message: str = ""
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    boundary: str = ""
+    children: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -152,7 +152,13 @@ def _node(key: str, raw: Raw) -> Node:
         message=text(raw, "message"),
         started_at=moment(raw.get("startedAt")),
         finished_at=moment(raw.get("finishedAt")),
+        boundary=text(raw, "boundaryID"),
+        children=_children(raw.get("children")),
     )
+
+
+def _children(said: object) -> tuple[str, ...]:
+    return tuple(one for one in said if isinstance(one, str)) if isinstance(said, list) else ()
 
 
 def _container(raw: Raw) -> Container:

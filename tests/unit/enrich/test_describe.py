@@ -1,14 +1,16 @@
 """What each source says, without asking anybody."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from receiver.enrich import events, links, log, past, pods, workflow
+from receiver.enrich import events, graph, links, log, past, pods, workflow
 from receiver.enrich.mask import Mask
 from receiver.enrich.past import Past, PastRun
 from receiver.model.finding import FindingState
+from receiver.model.graph import Graph, graph_of
 from receiver.model.incident import Subject
 from receiver.model.remediation import Mode, Outcome
 from receiver.model.workflow import Container, Node, Phase, Pod, WarningEvent, Workflow
@@ -285,3 +287,41 @@ def test_what_is_no_web_address_is_no_link(url: str) -> None:
 )
 def test_a_name_that_cannot_be_one_makes_no_link(subject: Subject) -> None:
     assert links.describe(subject, {}, "", "https://argo.example.org").detail == {}
+
+
+def wide(count: int) -> Workflow:
+    """A workflow whose DAG holds very many steps that are done, and one behind the last of them that runs."""
+    names = [f"part({number})" for number in range(count)]
+    dag = replace(node("etl", Phase.RUNNING, kind="DAG", started=ago(hours=7)), children=tuple(names))
+    parts = [
+        replace(
+            node(name, Phase.SUCCEEDED, started=ago(hours=6)), boundary="etl", children=("train",) * (n == count - 1)
+        )
+        for n, name in enumerate(names)
+    ]
+    train = replace(node("train" + "x" * 500, Phase.RUNNING, started=ago(hours=5)), id="train", boundary="etl")
+    return run(dag, *parts, train)
+
+
+def test_the_steps_are_kept_with_what_leads_to_what() -> None:
+    kept = graph_of(workflow.describe(wide(3), [], Past(), NOW).detail)
+
+    assert [step.name for step in kept.steps][:4] == ["etl", "part(0)", "part(1)", "part(2)"]
+    assert [step.then for step in kept.steps] == [(1, 2, 3), (), (), (4,), ()]
+    assert [step.within for step in kept.steps] == [None, 0, 0, 0, 0]
+    assert (kept.stuck, len(kept.steps[4].name), kept.left_out) == (4, graph.LONGEST_NAME, {})
+
+
+def test_of_very_many_steps_those_are_kept_that_tell_something_and_the_way_to_them() -> None:
+    kept = graph_of(Mask().finding(workflow.describe(wide(5_000), [], Past(), NOW)).detail)
+
+    assert len(kept.steps) == graph.MOST_STEPS
+    assert sum(kept.left_out.values()) == 5_002 - graph.MOST_STEPS
+    assert kept.stuck is not None
+    assert kept.steps[kept.stuck].phase == "Running"
+    assert {"etl", "part(4999)"} <= {step.name for step in kept.steps}
+    assert sum(len(step.then) for step in kept.steps) <= graph.MOST_LINKS
+
+
+def test_a_graph_that_was_never_kept_is_an_empty_one() -> None:
+    assert (graph_of({}), graph_of({"graph": {"steps": "x"}})) == (Graph(), Graph())
