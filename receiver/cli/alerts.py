@@ -6,15 +6,18 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
 
+from receiver.cli.filters import Alertname, Namespace, Severity, Workflow
+from receiver.cli.forms import Form, give_line
 from receiver.cli.reading import (
     Config,
     Cursor,
     Limit,
+    ListOutput,
     Moment,
     Output,
     Own,
@@ -22,15 +25,15 @@ from receiver.cli.reading import (
     TokenFile,
     Where,
     absent,
+    asking,
     elsewhere,
-    learn,
     moment,
-    more,
     opened,
     run,
     settings_of,
 )
-from receiver.cli.tables import Form, cell, clean, dump, dump_line, members, say, table
+from receiver.cli.tables import cell, clean, members, say, table
+from receiver.cli.telling import Watch, Way, tell
 from receiver.clients.receiver import Happening, ReceiverClient
 from receiver.model.alert import AlertStatus
 from receiver.model.timeline import Kind
@@ -59,13 +62,16 @@ def list_alerts(
     config: Config = None,
     server: Server = None,
     token_file: TokenFile = None,
-    output: Output = Form.TABLE,
-    status: AlertStatus | None = None,
-    alertname: str | None = None,
-    severity: str | None = None,
-    namespace: str | None = None,
-    workflow: str | None = None,
-    fingerprint: str | None = None,
+    output: ListOutput = Form.TABLE,
+    watch: Watch = False,
+    status: Annotated[AlertStatus | None, typer.Option(help="Only those that fire, or those that ended.")] = None,
+    alertname: Alertname = None,
+    severity: Severity = None,
+    namespace: Namespace = None,
+    workflow: Workflow = None,
+    fingerprint: Annotated[
+        str | None, typer.Option(metavar="HASH", help="Only of this series: Alertmanager's hash over the labels.")
+    ] = None,
     label: Annotated[
         list[str] | None, typer.Option(help="team=a, team!=a, team=~a|b or team!~a|b; repeatable.")
     ] = None,
@@ -96,23 +102,23 @@ def list_alerts(
     async def there(service: ReceiverClient) -> AlertItems:
         return await service.read(_PATH, AlertItems, **plain, label=label, limit=limit, cursor=cursor)
 
-    page = learn(Where(config, server, token_file), here=here, there=there)
-    if output is Form.JSON:
-        dump(page)
-        return
-    alert_table(page.items)
-    more(page)
-    _say_tiers(page.tiers)
+    def told(page: AlertItems) -> None:
+        alert_table(page.items)
+        _say_tiers(page.tiers)
+
+    question = asking(Where(config, server, token_file), here=here, there=there)
+    tell(question, Way(output=output, told=told, name=lambda one: one.id), watch=watch)
 
 
 @app.command("show")
 def show_alert(
-    alert: str,
+    alert: Annotated[str, typer.Argument(metavar="ID", help="As `receiver alerts list` shows it.")],
     *,
     config: Config = None,
     server: Server = None,
     token_file: TokenFile = None,
     output: Output = Form.TABLE,
+    watch: Watch = False,
 ) -> None:
     """Show one alert, and what happened to it, wherever both lie."""
 
@@ -128,16 +134,15 @@ def show_alert(
         told = await service.get(f"{path}/timeline", EventItems, limit=_WHOLE) if found else None
         return (found, told) if found and told else None
 
-    found = learn(Where(config, server, token_file), here=here, there=there)
-    if found is None:
-        raise absent(f"alert {alert!r}", "alerts list")
-    shape, told = found
-    if output is Form.JSON:
-        dump({"alert": shape, "timeline": told.items, "tiers": told.tiers})
-        return
-    _tell(shape)
-    event_table(told.items)
-    _say_tiers(told.tiers)
+    def told(found: tuple[AlertShape, EventItems]) -> None:
+        shape, events = found
+        _tell(shape)
+        event_table(events.items)
+        _say_tiers(events.tiers)
+
+    question = asking(Where(config, server, token_file), here=here, there=there)
+    way = Way(output=output, told=told, shape=lambda found: _whole(*found))
+    tell(question, way, missing=absent(f"alert {alert!r}", "alerts list"), watch=watch)
 
 
 @app.command("tail")
@@ -149,18 +154,18 @@ def tail(
     output: Output = Form.TABLE,
     everything: Annotated[bool, typer.Option("--all", help="Also incidents, remediations and messages.")] = False,
 ) -> None:
-    """Print what happens to alerts as it happens, until it is ended by Ctrl-C; one line of JSON each with -o json."""
+    """Print what happens to alerts as it happens, until it is ended by Ctrl-C; with -o json one line of JSON each."""
     where = Where(config, server, token_file)
-    tell = partial(_print, output=output, everything=everything)
+    each = partial(_print, output=output, everything=everything)
 
     async def following() -> None:
         if where.server is None:
             async with opened(settings_of(config)) as database:
-                await _follow(database, tell)
+                await _follow(database, each)
             return
         async with elsewhere(where) as service, service.following() as happenings:
             async for happening in happenings:
-                tell(happening)
+                each(happening)
 
     run(following())
 
@@ -204,8 +209,8 @@ def _tell(found: AlertShape) -> None:
     say()
 
 
-async def _follow(database: Database, tell: Callable[[EventShape], None]) -> None:
-    """Tell events as they become visible; a number that appears late is told late."""
+async def _follow(database: Database, each: Callable[[EventShape], None]) -> None:
+    """Hand on events as they become visible; a number that appears late is told late."""
     async with database.transaction() as tx:
         progress = Progress(await timeline.newest(tx))
     while True:
@@ -214,7 +219,7 @@ async def _follow(database: Database, tell: Callable[[EventShape], None]) -> Non
         now = time.monotonic()
         for event in events:
             progress.read(event.id or 0, now)
-            tell(event_shape(event))
+            each(event_shape(event))
         progress.give_up(now)
         await asyncio.sleep(INTERVAL.total_seconds())
 
@@ -223,10 +228,11 @@ def _print(event: EventShape | Happening, *, output: Form, everything: bool) -> 
     kind = str(event.kind.value if isinstance(event.kind, Kind) else event.kind)
     if not everything and not kind.startswith("alert."):
         return
-    if output is Form.JSON:
-        dump_line(event)
-    else:
-        say(f"{cell(event.at)}  {clean(kind):<22} {clean(event.alert_id or '-'):<14} {event.text}")
+    give_line(event, output, lambda: say(_line(event, kind)))
+
+
+def _line(event: EventShape | Happening, kind: str) -> str:
+    return f"{cell(event.at)}  {clean(kind):<22} {clean(event.alert_id or '-'):<14} {event.text}"
 
 
 @asynccontextmanager
@@ -239,6 +245,10 @@ async def _tiered(own: Own) -> AsyncIterator[TieredAlerts]:
 
     async with open_s3(own.settings) as s3, open_cold(own.settings, s3) as cold:
         yield TieredAlerts(own.database, cold)
+
+
+def _whole(shape: AlertShape, told: EventItems) -> dict[str, Any]:
+    return {"alert": shape, "timeline": told.items, "tiers": told.tiers}
 
 
 def _say_tiers(tiers: Sequence[str]) -> None:

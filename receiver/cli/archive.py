@@ -14,24 +14,27 @@ from receiver.cli.archive_desk import At, Which, desk_of, find, moment_of, named
 from receiver.cli.archive_restore import restore
 from receiver.cli.archive_setup import setup
 from receiver.cli.archive_verify import verify
+from receiver.cli.filters import Namespace
+from receiver.cli.forms import Form, give
 from receiver.cli.person import person
 from receiver.cli.reading import (
     Config,
     Cursor,
     Limit,
+    ListOutput,
     Moment,
     Output,
     Own,
     Server,
     TokenFile,
     Where,
-    learn,
+    asking,
     moment,
-    more,
     run,
     settings_of,
 )
-from receiver.cli.tables import Form, clean, dump, say, table
+from receiver.cli.tables import clean, say, table
+from receiver.cli.telling import Watch, Way, tell
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.archive import Archived, unpacked
 from receiver.model.attachment import Attachment, Part
@@ -70,14 +73,9 @@ def create(
     """Archive a finished workflow, read it back, and write it into the index. It stays in the cluster."""
     namespace, name = named(workflow, "NS/NAME")
     kept, attached = run(_create(settings_of(config), namespace, name, _parts(beside)))
-    if output is Form.JSON:
-        found = [{"part": one.part, "key": one.key, "size": one.size, "sha256": one.sha256} for one in attached]
-        dump(msgspec.to_builtins(archive_shape(kept)) | ({"attachments": found} if beside else {}))
-        return
-    masked = "; parts of it were masked, so it cannot be restored" if kept.masked else ""
-    say(f"workflow {workflow} is archive {kept.id}, {kept.place}: {kept.size} bytes, read back and compared{masked}")
-    for one in attached:
-        say(f"its {one.part.value} are beside it, {one.place}: {one.size} bytes, read back and compared")
+    found = [{"part": one.part, "key": one.key, "size": one.size, "sha256": one.sha256} for one in attached]
+    shape = msgspec.to_builtins(archive_shape(kept)) | ({"attachments": found} if beside else {})
+    give(shape, output, lambda: _tell_kept(kept, attached))
 
 
 @app.command("list")
@@ -86,10 +84,13 @@ def list_archives(
     config: Config = None,
     server: Server = None,
     token_file: TokenFile = None,
-    output: Output = Form.TABLE,
-    namespace: str | None = None,
-    name: str | None = None,
-    phase: str | None = None,
+    output: ListOutput = Form.TABLE,
+    watch: Watch = False,
+    namespace: Namespace = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only of workflows of this name.")] = None,
+    phase: Annotated[
+        str | None, typer.Option(metavar="PHASE", help="Only of workflows that ended so: Succeeded, Failed or Error.")
+    ] = None,
     label: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the workflow; repeatable, all must hold.")
     ] = None,
@@ -124,10 +125,11 @@ def list_archives(
     async def there(service: ReceiverClient) -> ArchivePage:
         return await service.read("/api/v1/archives", ArchivePage, **plain, label=label, limit=limit, cursor=cursor)
 
-    found = learn(Where(config, server, token_file), here=here, there=there)
-    if output is Form.JSON:
-        dump(found)
-        return
+    question = asking(Where(config, server, token_file), here=here, there=there)
+    tell(question, Way(output=output, told=_listed, name=lambda one: one.id), watch=watch)
+
+
+def _listed(found: ArchivePage) -> None:
     table(
         ("id>", "workflow", "phase", "ended", "archived", "bytes>", "verified", "trouble"),
         (
@@ -147,7 +149,6 @@ def list_archives(
     )
     if found.total:
         say(f"{found.total} in all, {found.total_size} bytes")
-    more(found)
 
 
 @app.command("get")
@@ -172,6 +173,14 @@ def get(
         file.write_bytes(content + b"\n")
     except OSError as error:
         raise SettingsError(f"--file {file} cannot be written: {error.strerror}") from error
+
+
+def _tell_kept(kept: Archived, attached: Sequence[Attachment]) -> None:
+    masked = "; parts of it were masked, so it cannot be restored" if kept.masked else ""
+    workflow = f"{kept.namespace}/{kept.name}"
+    say(f"workflow {workflow} is archive {kept.id}, {kept.place}: {kept.size} bytes, read back and compared{masked}")
+    for one in attached:
+        say(f"its {one.part.value} are beside it, {one.place}: {one.size} bytes, read back and compared")
 
 
 def _parts(text: str) -> list[Part]:
@@ -203,7 +212,7 @@ async def _get(settings: Settings, which: str, at: datetime | None, part: Part |
 
 
 async def _reindex(settings: Settings, output: Form) -> None:
-    """Look through the bucket, add what the index lacks, and say what was found; in JSON, only what is wrong."""
+    """Look through the bucket, add what the index lacks, and say what was found, beside what programs read."""
     seen = Seen()
     async with desk_of(settings) as desk:
         prefix = settings.archive.prefix.strip("/")
@@ -218,7 +227,7 @@ async def _reindex(settings: Settings, output: Form) -> None:
         f"{seen.objects} objects are in the bucket; {seen.known} were in the index, {seen.added} were added, "
         f"{seen.twice} hold what the index has under another key"
     )
-    typer.echo(clean(said), err=output is Form.JSON)
+    typer.echo(clean(said), err=output is not Form.TABLE)
     if seen.unread:
         typer.echo(f"{seen.unread} of the added ones lie in an archive class, and were not read", err=True)
     if lost > 0:

@@ -4,9 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
+from receiver.cli.forms import Form, give_line
 from receiver.cli.reading import Config, Output, run, settings_of
 from receiver.cli.s3 import make_s3
-from receiver.cli.tables import Form, dump_line, say
+from receiver.cli.tables import say
 from receiver.clients.archive_setup import BucketSetup
 from receiver.model.errors import S3Error, SettingsError
 from receiver.model.lifecycle import Difference, Thing
@@ -52,15 +53,16 @@ async def _do(bucket: BucketSetup, part: Difference, output: Form, *, dry_run: b
                 raise
             error = str(refusal)
     outcome = _outcome(part, error, dry_run=dry_run)
-    if output is Form.JSON:
-        dump_line(_shape(part, outcome, error))
-        return error
+    give_line(_shape(part, outcome, error), output, lambda: _tell(part, outcome, error))
+    return error
+
+
+def _tell(part: Difference, outcome: str, error: str) -> None:
     say(f"{part.thing.value}: {outcome}" + (f": {error}" if error else ""))
     if part.due:
         for mark, text in (("-", part.now), ("+", part.then)):
             for line in text.splitlines():
                 say(f"  {mark} {line}")
-    return error
 
 
 def _outcome(part: Difference, error: str, *, dry_run: bool) -> str:

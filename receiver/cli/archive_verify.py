@@ -9,8 +9,9 @@ import typer
 
 from receiver.cli.advance import bar
 from receiver.cli.archive_desk import WHICH, At, Desk, desk_of, find, moment_of
+from receiver.cli.forms import Form, give_line
 from receiver.cli.reading import Config, Output, run, settings_of
-from receiver.cli.tables import Form, dump_line, members, say
+from receiver.cli.tables import members, say
 from receiver.model.archive import Archived
 from receiver.model.errors import S3Error
 from receiver.pipeline.archiving import Archivist
@@ -69,9 +70,12 @@ async def _tried(archivist: Archivist, archived: Archived) -> str:
 
 
 def _tell(archived: Archived, trouble: str, output: Form, *, aloud: bool) -> None:
-    if output is Form.JSON:
-        dump_line({"id": archived.id, "place": archived.place, "whole": not trouble, "trouble": trouble})
-    elif trouble or aloud:
+    shape = {"id": archived.id, "place": archived.place, "whole": not trouble, "trouble": trouble}
+    give_line(shape, output, lambda: _say(archived, trouble, aloud=aloud))
+
+
+def _say(archived: Archived, trouble: str, *, aloud: bool) -> None:
+    if trouble or aloud:
         members(
             (
                 ("archive", archived.id),

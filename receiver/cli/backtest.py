@@ -9,8 +9,9 @@ import typer
 from msgspec import to_builtins
 
 from receiver.cli.desk import answered_by
+from receiver.cli.forms import Form, give
 from receiver.cli.reading import Config, Moment, Output, Own, Server, TokenFile, Where, absent, learn, moment
-from receiver.cli.tables import Form, cell, dump, members, say, table
+from receiver.cli.tables import cell, members, say, table
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.document import Document
 from receiver.model.duration import format_duration
@@ -62,10 +63,7 @@ def backtest(
     shown = learn(Where(config, server, token_file), here=here, there=there)
     if shown is None:
         raise absent(f"playbook {playbook!r}", "playbooks list")
-    if output is Form.JSON:
-        dump(shown)
-        return
-    _tell(shown)
+    give(shown, output, lambda: _tell(shown))
 
 
 def _playbook(settings: Settings, name: str) -> Playbook | None:

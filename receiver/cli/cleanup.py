@@ -10,11 +10,13 @@ import typer
 from receiver.cli.advance import bar
 from receiver.cli.cleanup_report import concluded, planned, shape
 from receiver.cli.cluster import connect_cluster
+from receiver.cli.forms import Form, Listed
 from receiver.cli.person import person
 from receiver.cli.playbook_rights import Account, written
-from receiver.cli.reading import Config, Output, opened, run, settings_of
+from receiver.cli.reading import Config, ListOutput, Output, opened, run, settings_of
 from receiver.cli.s3 import make_bucket, make_s3
-from receiver.cli.tables import Form, dump, say, table
+from receiver.cli.tables import say, table
+from receiver.cli.telling import Ask, Watch, Way, tell
 from receiver.cli.wiring import connect_argo, held, make_archivist
 from receiver.clients.kubernetes import Cluster
 from receiver.model.cleanup import CleanupRun, Kind, Move
@@ -114,19 +116,31 @@ def cleanup(
 def list_runs(
     *,
     config: Config = None,
-    output: Output = Form.TABLE,
+    output: ListOutput = Form.TABLE,
+    watch: Watch = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500, metavar="N", help="Most items.")] = 20,
 ) -> None:
     """List the runs of the past, the newest first, with what each came to."""
 
-    async def asking() -> list[CleanupRun]:
-        async with opened(settings_of(config)) as database, database.transaction() as tx:
-            return await cleanups.latest(tx, limit=limit)
+    @asynccontextmanager
+    async def question() -> AsyncIterator[Ask[list[CleanupRun]]]:
+        async with opened(settings_of(config)) as database:
 
-    found = run(asking())
-    if output is Form.JSON:
-        dump({"items": [shape(one) for one in found]})
-        return
+            async def ask() -> list[CleanupRun]:
+                async with database.transaction() as tx:
+                    return await cleanups.latest(tx, limit=limit)
+
+            yield ask
+
+    way = Way(output=output, told=_listed, shape=_shape, name=lambda one: one["id"])
+    tell(question(), way, watch=watch)
+
+
+def _shape(found: list[CleanupRun]) -> Listed:
+    return Listed(items=[shape(one) for one in found])
+
+
+def _listed(found: list[CleanupRun]) -> None:
     table(
         ("id>", "began", "took", "by", "due>", "archived>", "deleted>", "skipped>", "failed>", "trouble"),
         (

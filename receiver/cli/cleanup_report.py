@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from receiver.cli.tables import Form, dump, say, table
+from receiver.cli.forms import Form, give
+from receiver.cli.tables import say, table
 from receiver.model.cleanup import CleanupRun, Fate, Kind, Move
 from receiver.model.report import human
 
@@ -12,17 +13,17 @@ def planned(moves: Sequence[Move], budget: int, output: Form) -> None:
     """Print what a dry run found: what is due with its size, and what would be left alone."""
     due = [move for move in moves if move.fate is Fate.DUE]
     first = due[:budget]
-    if output is Form.JSON:
-        dump(
-            {
-                "dry_run": True,
-                "budget": budget,
-                "due": len(due),
-                "frees": _frees(first),
-                "moves": [_move(one) for one in moves],
-            }
-        )
-        return
+    shape = {
+        "dry_run": True,
+        "budget": budget,
+        "due": len(due),
+        "frees": _frees(first),
+        "moves": [_move(one) for one in moves],
+    }
+    give(shape, output, lambda: _tell_plan(moves, due, first))
+
+
+def _tell_plan(moves: Sequence[Move], due: Sequence[Move], first: Sequence[Move]) -> None:
     table(
         ("kind", "object", "since", "bytes>", "with it"),
         ((one.kind.value, _name(one), one.since, one.size, _follows(one)) for one in due),
@@ -39,9 +40,11 @@ def planned(moves: Sequence[Move], budget: int, output: Form) -> None:
 
 def concluded(run: CleanupRun, moves: Sequence[Move], output: Form) -> None:
     """Print what a run came to."""
-    if output is Form.JSON:
-        dump({"run": shape(run), "moves": [_move(one) for one in moves]})
-        return
+    found = {"run": shape(run), "moves": [_move(one) for one in moves]}
+    give(found, output, lambda: _tell_run(run, moves))
+
+
+def _tell_run(run: CleanupRun, moves: Sequence[Move]) -> None:
     _left(moves)
     failed = [move for move in moves if move.fate is Fate.FAILED]
     if failed:

@@ -8,25 +8,28 @@ from typing import Annotated, Final, Protocol, TypeVar
 
 import typer
 
+from receiver.cli.forms import Form, give, give_line
 from receiver.cli.person import person
 from receiver.cli.reading import (
     Config,
     Cursor,
     Limit,
+    ListOutput,
     Output,
     Own,
     Server,
     TokenFile,
     Where,
     absent,
+    asking,
     elsewhere,
     learn,
-    more,
     opened,
     run,
     settings_of,
 )
-from receiver.cli.tables import Form, dump, members, say, table
+from receiver.cli.tables import members, say, table
+from receiver.cli.telling import Watch, Way, tell
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.errors import DeliveryError, RemoteError, SettingsError, StoreError
 from receiver.settings import Settings
@@ -71,7 +74,8 @@ def list_letters(
     config: Config = None,
     server: Server = None,
     token_file: TokenFile = None,
-    output: Output = Form.TABLE,
+    output: ListOutput = Form.TABLE,
+    watch: Watch = False,
     settled: Annotated[
         bool | None, typer.Option("--settled/--open", help="Only those of which somebody decided, or nobody.")
     ] = None,
@@ -88,15 +92,8 @@ def list_letters(
         wanted = None if settled is None else str(settled).lower()
         return await service.read(_PATH, Items[DeadLetterShape], settled=wanted, limit=limit, cursor=cursor)
 
-    page = learn(Where(config, server, token_file), here=here, there=there)
-    if output is Form.JSON:
-        dump(page)
-        return
-    table(
-        ("id>", "received", "bytes>", "place", "reason", "fate", "decided by"),
-        ((one.id, one.received_at, one.size, one.place, one.reason, one.fate, one.settled_by) for one in page.items),
-    )
-    more(page)
+    question = asking(Where(config, server, token_file), here=here, there=there)
+    tell(question, Way(output=output, told=_listed, name=lambda one: one.id), watch=watch)
 
 
 @app.command("show")
@@ -128,9 +125,17 @@ def show_letter(
     if raw:
         sys.stdout.buffer.write(body)
         return
-    if output is Form.JSON:
-        dump(found)
-        return
+    give(found, output, lambda: _tell_letter(found, body))
+
+
+def _listed(page: Items[DeadLetterShape]) -> None:
+    table(
+        ("id>", "received", "bytes>", "place", "reason", "fate", "decided by"),
+        ((one.id, one.received_at, one.size, one.place, one.reason, one.fate, one.settled_by) for one in page.items),
+    )
+
+
+def _tell_letter(found: DeadLetterShape, body: bytes) -> None:
     members(
         [
             ("dead letter", found.id),
@@ -175,7 +180,7 @@ def replay(
 
 @app.command("discard")
 def discard(
-    letters: Annotated[list[int], typer.Argument(metavar="ID...")],
+    letters: Annotated[list[int], typer.Argument(metavar="ID...", help="Numbers of dead letters.")],
     *,
     config: Config = None,
     server: Server = None,
@@ -300,10 +305,11 @@ async def _recording(settings: Settings, database: Database) -> AsyncIterator[tu
 
 
 def _tell(what: str, kept: ReplayedShape, output: Form) -> None:
-    if output is Form.JSON:
-        dump(kept)
-    elif (alerts := kept.alerts) is not None:
-        changes = f"{alerts.new} new, {alerts.updated} updated, {alerts.repeated} repeated, {alerts.resolved} resolved"
-        say(f"{what} is recorded as delivery {kept.webhook_id}: {changes}")
-    else:
-        say(f"{what} waits on the local disk under {kept.webhook_id}")
+    give_line(kept, output, lambda: say(_sentence(what, kept)))
+
+
+def _sentence(what: str, kept: ReplayedShape) -> str:
+    if (alerts := kept.alerts) is None:
+        return f"{what} waits on the local disk under {kept.webhook_id}"
+    changes = f"{alerts.new} new, {alerts.updated} updated, {alerts.repeated} repeated, {alerts.resolved} resolved"
+    return f"{what} is recorded as delivery {kept.webhook_id}: {changes}"

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from receiver.cli.forms import Form, give_line
 from receiver.cli.reading import Config, Output, opened, run, settings_of
 from receiver.cli.s3 import make_s3
-from receiver.cli.tables import Form, dump_line, say
+from receiver.cli.tables import say
 from receiver.clients.s3 import S3
 from receiver.model.errors import SettingsError
 from receiver.settings import Settings
@@ -107,10 +108,7 @@ async def _tell(moves: AsyncGenerator[Move, None], output: Form) -> None:
     async with aclosing(moves) as each:
         async for move in each:
             counted += 1
-            if output is Form.JSON:
-                dump_line(_shape(move))
-            else:
-                say(_sentence(move))
+            give_line(_shape(move), output, lambda move=move: say(_sentence(move)))  # type: ignore[misc]
     if counted == 0 and output is Form.TABLE:
         say("there is no month to do anything about")
 

@@ -1,27 +1,30 @@
 """`receiver incidents`: stories, one of them from its begin to its end, and a person's word about one."""
 
-from typing import Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
 
 from receiver.cli.alerts import alert_table, event_table
-from receiver.cli.incident_word import acknowledge, silence
+from receiver.cli.filters import Namespace, Severity, Workflow
+from receiver.cli.forms import Form
+from receiver.cli.incident_word import Incident, acknowledge, silence
 from receiver.cli.reading import (
     Config,
     Cursor,
     Limit,
+    ListOutput,
     Output,
     Own,
     Server,
     TokenFile,
     Where,
     absent,
-    learn,
-    more,
+    asking,
 )
 from receiver.cli.remediations import run_table
-from receiver.cli.tables import Form, dump, members, say, table
+from receiver.cli.tables import members, say, table
+from receiver.cli.telling import Watch, Way, tell
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.incident import IncidentState
 from receiver.store.history import incidents, stories, timeline
@@ -54,11 +57,12 @@ def list_incidents(
     config: Config = None,
     server: Server = None,
     token_file: TokenFile = None,
-    output: Output = Form.TABLE,
-    state: IncidentState | None = None,
-    namespace: str | None = None,
-    workflow: str | None = None,
-    severity: str | None = None,
+    output: ListOutput = Form.TABLE,
+    watch: Watch = False,
+    state: Annotated[IncidentState | None, typer.Option(help="Only in this state.")] = None,
+    namespace: Namespace = None,
+    workflow: Workflow = None,
+    severity: Severity = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> None:
@@ -72,28 +76,19 @@ def list_incidents(
     async def there(service: ReceiverClient) -> Items[IncidentShape]:
         return await service.read(_PATH, Items[IncidentShape], **wanted, limit=limit, cursor=cursor)
 
-    page = learn(Where(config, server, token_file), here=here, there=there)
-    if output is Form.JSON:
-        dump(page)
-        return
-    table(
-        ("id>", "state", "severity", "title", "opened", "closed", "taken on by"),
-        (
-            (one.id, one.state, one.severity, one.title, one.opened_at, one.closed_at, one.acknowledged_by)
-            for one in page.items
-        ),
-    )
-    more(page)
+    question = asking(Where(config, server, token_file), here=here, there=there)
+    tell(question, Way(output=output, told=_listed, name=lambda one: one.id), watch=watch)
 
 
 @app.command("show")
 def show_incident(
-    incident: int,
+    incident: Incident,
     *,
     config: Config = None,
     server: Server = None,
     token_file: TokenFile = None,
     output: Output = Form.TABLE,
+    watch: Watch = False,
 ) -> None:
     """Show one incident: what it is about, what was found and done, and everything that happened, in order."""
 
@@ -110,13 +105,28 @@ def show_incident(
             return None
         return story, await service.read(f"{path}/timeline", Items[EventShape], limit=_WHOLE)
 
-    found = learn(Where(config, server, token_file), here=here, there=there)
-    if found is None:
-        raise absent(f"incident {incident}", "incidents list")
+    question = asking(Where(config, server, token_file), here=here, there=there)
+    way = Way(output=output, told=_tell, shape=_whole)
+    tell(question, way, missing=absent(f"incident {incident}", "incidents list"), watch=watch)
+
+
+def _listed(page: Items[IncidentShape]) -> None:
+    table(
+        ("id>", "state", "severity", "title", "opened", "closed", "taken on by"),
+        (
+            (one.id, one.state, one.severity, one.title, one.opened_at, one.closed_at, one.acknowledged_by)
+            for one in page.items
+        ),
+    )
+
+
+def _whole(found: _Told) -> dict[str, Any]:
     story, told = found
-    if output is Form.JSON:
-        dump({**msgspec.to_builtins(story), "timeline": told.items})
-        return
+    return {**msgspec.to_builtins(story), "timeline": told.items}
+
+
+def _tell(found: _Told) -> None:
+    story, told = found
     _head(story)
     alert_table(story.alerts)
     if story.findings:

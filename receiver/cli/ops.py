@@ -9,10 +9,10 @@ import typer
 
 from receiver.agent.synthetic import Place, visit
 from receiver.cli.cluster import connect_cluster
+from receiver.cli.forms import Form
 from receiver.cli.reading import Config, Output, opened, run, settings_of
 from receiver.cli.reporting import conclude
 from receiver.cli.s3 import make_bucket, make_s3
-from receiver.cli.tables import Form
 from receiver.cli.wiring import connect_argo, held, make_alertmanagers, make_archivist
 from receiver.clients.metrics import PrometheusClient
 from receiver.clients.outward import proxy_for

@@ -8,24 +8,27 @@ from typing import Annotated, Final
 
 import typer
 
+from receiver.cli.filters import Incident
+from receiver.cli.forms import Form
 from receiver.cli.reading import (
     Config,
     Cursor,
     Limit,
+    ListOutput,
     Output,
     Own,
     Server,
     TokenFile,
     Where,
     absent,
+    asking,
     elsewhere,
-    learn,
-    more,
     opened,
     run,
     settings_of,
 )
-from receiver.cli.tables import Form, dump, members, say, table
+from receiver.cli.tables import members, say, table
+from receiver.cli.telling import Watch, Way, tell
 from receiver.cli.wiring import open_rooms
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.message import MessageState, Place
@@ -54,10 +57,11 @@ def list_messages(
     config: Config = None,
     server: Server = None,
     token_file: TokenFile = None,
-    output: Output = Form.TABLE,
-    state: MessageState | None = None,
-    place: Place | None = None,
-    incident: int | None = None,
+    output: ListOutput = Form.TABLE,
+    watch: Watch = False,
+    state: Annotated[MessageState | None, typer.Option(help="Only in this state.")] = None,
+    place: Annotated[Place | None, typer.Option(help="Only to this place.")] = None,
+    incident: Incident = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> None:
@@ -71,10 +75,11 @@ def list_messages(
         asked: dict[str, object] = {"state": state, "place": place, "incident": incident}
         return await service.read(_PATH, Items[MessageShape], **asked, limit=limit, cursor=cursor)
 
-    page = learn(Where(config, server, token_file), here=here, there=there)
-    if output is Form.JSON:
-        dump(page)
-        return
+    question = asking(Where(config, server, token_file), here=here, there=there)
+    tell(question, Way(output=output, told=_listed, name=lambda one: one.id), watch=watch)
+
+
+def _listed(page: Items[MessageShape]) -> None:
     table(
         ("id>", "state", "place", "act", "incident>", "cause", "drafted", "sent", "tries>", "error"),
         (
@@ -93,17 +98,17 @@ def list_messages(
             for one in page.items
         ),
     )
-    more(page)
 
 
 @app.command("show")
 def show_message(
-    message: int,
+    message: Annotated[int, typer.Argument(metavar="ID", help="As `receiver outbox list` shows it.")],
     *,
     config: Config = None,
     server: Server = None,
     token_file: TokenFile = None,
     output: Output = Form.TABLE,
+    watch: Watch = False,
 ) -> None:
     """Show one message as its place is told it."""
 
@@ -114,12 +119,11 @@ def show_message(
     async def there(service: ReceiverClient) -> MessageShape | None:
         return await service.get(f"{_PATH}/{message}", MessageShape)
 
-    found = learn(Where(config, server, token_file), here=here, there=there)
-    if found is None:
-        raise absent(f"message {message}", "outbox list")
-    if output is Form.JSON:
-        dump(found)
-        return
+    question = asking(Where(config, server, token_file), here=here, there=there)
+    tell(question, Way(output=output, told=_tell), missing=absent(f"message {message}", "outbox list"), watch=watch)
+
+
+def _tell(found: MessageShape) -> None:
     members(
         [
             ("message", found.id),

@@ -5,9 +5,10 @@ from typing import Annotated, Final
 
 import typer
 
+from receiver.cli.forms import Form, give
 from receiver.cli.person import person
 from receiver.cli.reading import Config, Output, Own, Server, TokenFile, Where, learn
-from receiver.cli.tables import Form, cell, dump, say
+from receiver.cli.tables import cell, say
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.duration import Duration
 from receiver.store import pauses
@@ -39,11 +40,8 @@ def pause(
         return await service.order(f"{_PATH}/pause", PauseShape, {"reason": reason, "for": length})
 
     paused = learn(Where(config, server, token_file), here=here, there=there)
-    if output is Form.JSON:
-        dump(paused)
-        return
     until = f"until {cell(paused.expires_at)}" if paused.expires_at else "until `receiver remediations resume`"
-    say(f"all playbooks are paused {until}: {paused.reason}")
+    give(paused, output, lambda: say(f"all playbooks are paused {until}: {paused.reason}"))
 
 
 def resume(
@@ -59,9 +57,10 @@ def resume(
         return await service.order(f"{_PATH}/resume", Pauses, {})
 
     ended = learn(Where(config, server, token_file), here=here, there=there)
-    if output is Form.JSON:
-        dump(ended)
-        return
+    give(ended, output, lambda: _tell_ended(ended))
+
+
+def _tell_ended(ended: Pauses) -> None:
     for one in ended.items:
         say(f"ended: the pause of {one.paused_by} since {cell(one.paused_at)}: {one.reason}")
     say("playbooks may begin again" if ended.items else "nothing was paused")

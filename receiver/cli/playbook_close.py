@@ -1,11 +1,15 @@
 """`receiver playbooks close`: a person's word that a playbook may begin again."""
 
 from datetime import UTC, datetime
+from typing import Annotated
 from urllib.parse import quote
 
+import typer
+
+from receiver.cli.forms import Form, give
 from receiver.cli.person import person
 from receiver.cli.reading import Config, Output, Own, Server, TokenFile, Where, absent, learn
-from receiver.cli.tables import Form, dump, say
+from receiver.cli.tables import say
 from receiver.clients.receiver import ReceiverClient
 from receiver.store import standings
 from receiver.store.history import playbooks
@@ -17,7 +21,7 @@ _Standings = tuple[StandingShape, StandingShape]
 
 
 def close(
-    name: str,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As `receiver playbooks list` shows it.")],
     *,
     config: Config = None,
     server: Server = None,
@@ -42,9 +46,10 @@ def close(
     if found is None:
         raise absent(f"playbook {name!r}", "playbooks list")
     before, after = found
-    if output is Form.JSON:
-        dump(after)
-        return
+    give(after, output, lambda: _tell(name, before))
+
+
+def _tell(name: str, before: StandingShape) -> None:
     if before.opened_at is not None:
         say(f"the breaker of {name} is closed; it was open because {before.opened_because}")
     if before.demoted_at is not None:

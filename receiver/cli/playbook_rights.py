@@ -1,15 +1,14 @@
 """`receiver playbooks rbac` and `receiver playbooks schema`: what follows from the actions themselves."""
 
 from collections.abc import Iterable, Sequence
-from io import StringIO
 from typing import Annotated, Any
 
 import typer
-from ruamel.yaml import YAML
 
+from receiver.cli.forms import Form, document, in_yaml
 from receiver.cli.front import settings_of
 from receiver.cli.reading import Config
-from receiver.cli.tables import dump, say
+from receiver.cli.tables import say
 from receiver.model.document import nearest
 from receiver.model.errors import PlaybookError
 from receiver.remediate.language import Playbook
@@ -38,18 +37,18 @@ def rbac(
     where = namespace or [one for one in settings.kubernetes.namespaces if one != "*"]
     if not where:
         raise PlaybookError("no namespace to act in is named: give --namespace, or set kubernetes.namespaces")
-    for line in written(document for one in where for document in role(chosen, one, account)).splitlines():
+    for line in written(made for one in where for made in role(chosen, one, account)).splitlines():
         say(line)
 
 
 def schema() -> None:
     """Print the JSON Schema of playbooks, with every action that is installed, for editors."""
-    dump(json_schema())
+    typer.echo(document(json_schema(), Form.JSON), nl=False)
 
 
 def written(documents: Iterable[dict[str, Any]]) -> str:
     """Write objects of Kubernetes as the documents of one YAML file."""
-    return "---\n".join(map(_yaml, documents))
+    return "---\n".join(map(in_yaml, documents))
 
 
 def _chosen(playbooks: list[Playbook], names: Sequence[str]) -> list[Playbook]:
@@ -58,11 +57,3 @@ def _chosen(playbooks: list[Playbook], names: Sequence[str]) -> list[Playbook]:
         if name not in known:
             raise PlaybookError(f"there is no playbook {name!r}{nearest(name, known)}")
     return [known[name] for name in names] if names else playbooks
-
-
-def _yaml(document: dict[str, Any]) -> str:
-    text = StringIO()
-    yaml = YAML()
-    yaml.representer.ignore_aliases = lambda _: True
-    yaml.dump(document, text)
-    return text.getvalue()

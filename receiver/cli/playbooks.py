@@ -8,9 +8,11 @@ from urllib.parse import quote
 import typer
 
 from receiver.cli import backtest, playbook_close, playbook_rights, playbook_run
+from receiver.cli.forms import Form
 from receiver.cli.front import settings_of
-from receiver.cli.reading import Config, Output, Own, Server, TokenFile, Where, absent, learn
-from receiver.cli.tables import Form, dump, members, say, table
+from receiver.cli.reading import Config, ListOutput, Output, Own, Server, TokenFile, Where, absent, asking
+from receiver.cli.tables import members, say, table
+from receiver.cli.telling import Watch, Way, tell
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.document import Document
 from receiver.model.errors import PlaybookError
@@ -40,7 +42,12 @@ app.command("schema")(playbook_rights.schema)
 
 @app.command("list")
 def list_playbooks(
-    *, config: Config = None, server: Server = None, token_file: TokenFile = None, output: Output = Form.TABLE
+    *,
+    config: Config = None,
+    server: Server = None,
+    token_file: TokenFile = None,
+    output: ListOutput = Form.TABLE,
+    watch: Watch = False,
 ) -> None:
     """List the playbooks as the service loaded them."""
 
@@ -50,10 +57,11 @@ def list_playbooks(
     async def there(service: ReceiverClient) -> PlaybookList:
         return await service.read(_PATH, PlaybookList)
 
-    found = learn(Where(config, server, token_file), here=here, there=there)
-    if output is Form.JSON:
-        dump(found)
-        return
+    question = asking(Where(config, server, token_file), here=here, there=there)
+    tell(question, Way(output=output, told=_listed, name=lambda one: one.name), watch=watch)
+
+
+def _listed(found: PlaybookList) -> None:
     table(
         ("name", "mode", "what it does", "held back because", "version", "loaded"),
         ((one.name, one.mode, one.summary, _held_back(one), one.version, one.loaded_at) for one in found.items),
@@ -62,7 +70,7 @@ def list_playbooks(
 
 @app.command("show")
 def show_playbook(
-    name: str,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As `receiver playbooks list` shows it.")],
     *,
     config: Config = None,
     server: Server = None,
@@ -78,12 +86,11 @@ def show_playbook(
     async def there(service: ReceiverClient) -> PlaybookTextShape | None:
         return await service.get(f"{_PATH}/{quote(name, safe='')}", PlaybookTextShape)
 
-    found = learn(Where(config, server, token_file), here=here, there=there)
-    if found is None:
-        raise absent(f"playbook {name!r}", "playbooks list")
-    if output is Form.JSON:
-        dump(found)
-        return
+    question = asking(Where(config, server, token_file), here=here, there=there)
+    tell(question, Way(output=output, told=_tell), missing=absent(f"playbook {name!r}", "playbooks list"))
+
+
+def _tell(found: PlaybookTextShape) -> None:
     members(
         [
             ("playbook", found.name),

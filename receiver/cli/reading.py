@@ -1,18 +1,18 @@
 """What reading commands share: their options, and one question, to the own database or to a service elsewhere."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Protocol, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import typer
 from msgspec.structs import replace
 
+from receiver.cli.forms import ListOutput, Output
 from receiver.cli.front import Config, run, settings_of
-from receiver.cli.tables import Form, say
 from receiver.cli.wiring import database_url, open_database
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.duration import Duration
@@ -26,6 +26,7 @@ __all__ = [
     "Config",
     "Cursor",
     "Limit",
+    "ListOutput",
     "Moment",
     "Output",
     "Own",
@@ -33,10 +34,10 @@ __all__ = [
     "TokenFile",
     "Where",
     "absent",
+    "asking",
     "elsewhere",
     "learn",
     "moment",
-    "more",
     "opened",
     "run",
     "settings_of",
@@ -44,7 +45,6 @@ __all__ = [
 
 T = TypeVar("T")
 
-Output = Annotated[Form, typer.Option("--output", "-o", help="table, or json for programs.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST, metavar="N", help="Most items.")]
 Cursor = Annotated[
     str | None, typer.Option("--cursor", metavar="CURSOR", help="Go on from here: `next` or `previous` of a list.")
@@ -101,18 +101,6 @@ class Own:
     tx: Transaction
 
 
-class Paged(Protocol):
-    """One page of a list, as the API gives it."""
-
-    @property
-    def items(self) -> Sequence[Any]:
-        """Some of the answers, in order."""
-
-    @property
-    def next(self) -> str | None:
-        """Cursor of the page after this one."""
-
-
 @asynccontextmanager
 async def elsewhere(where: Where) -> AsyncIterator[ReceiverClient]:
     """Open the client of the service that `--server` names.
@@ -127,23 +115,38 @@ async def elsewhere(where: Where) -> AsyncIterator[ReceiverClient]:
         yield client
 
 
-def learn(where: Where, *, here: Callable[[Own], Awaitable[T]], there: Callable[[ReceiverClient], Awaitable[T]]) -> T:
-    """Ask one question: of the configured database, or of a service elsewhere. Both give the same shapes.
+@asynccontextmanager
+async def asking(
+    where: Where, *, here: Callable[[Own], Awaitable[T]], there: Callable[[ReceiverClient], Awaitable[T]]
+) -> AsyncIterator[Callable[[], Awaitable[T]]]:
+    """Open the configured database or a service elsewhere, and give one question to it; both give the same shapes.
 
     Raises:
-        StoreError: The database cannot answer.
+        StoreError: The database cannot answer; this and what follows also each time that the question is asked.
         RemoteError: The service does not.
     """
+    if where.server is not None:
+        async with elsewhere(where) as client:
+            yield lambda: there(client)
+        return
+    settings = settings_of(where.config)
+    async with opened(settings) as database:
 
-    async def asking() -> T:
-        if where.server is not None:
-            async with elsewhere(where) as client:
-                return await there(client)
-        settings = settings_of(where.config)
-        async with opened(settings) as database, database.transaction() as tx:
-            return await here(Own(settings=settings, database=database, tx=tx))
+        async def ask() -> T:
+            async with database.transaction() as tx:
+                return await here(Own(settings=settings, database=database, tx=tx))
 
-    return run(asking())
+        yield ask
+
+
+def learn(where: Where, *, here: Callable[[Own], Awaitable[T]], there: Callable[[ReceiverClient], Awaitable[T]]) -> T:
+    """Ask one question, once; see `asking`."""
+
+    async def once() -> T:
+        async with asking(where, here=here, there=there) as ask:
+            return await ask()
+
+    return run(once())
 
 
 @asynccontextmanager
@@ -170,12 +173,6 @@ def moment(text: str | None, name: str) -> datetime | None:
         return parse_time(text)
     except DeliveryError as error:
         raise typer.BadParameter(f"{error.reason}; nor is it a length such as 12h or 30d", param_hint=name) from error
-
-
-def more(page: Paged) -> None:
-    """Say how to go on, where there is more."""
-    if page.next is not None:
-        say(f"more: --cursor {page.next}")
 
 
 def absent(what: str, command: str) -> StoreError:

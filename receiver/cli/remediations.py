@@ -6,21 +6,24 @@ from typing import Annotated, Final
 import typer
 
 from receiver.cli import pauses
+from receiver.cli.filters import Incident, Namespace, Workflow
+from receiver.cli.forms import Form
 from receiver.cli.reading import (
     Config,
     Cursor,
     Limit,
+    ListOutput,
     Output,
     Own,
     Server,
     TokenFile,
     Where,
     absent,
-    learn,
-    more,
+    asking,
     run as run_work,
 )
-from receiver.cli.tables import Form, dump, members, say, table
+from receiver.cli.tables import members, say, table
+from receiver.cli.telling import Watch, Way, tell
 from receiver.cli.word import give_word
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.remediation import Outcome, RunState
@@ -53,13 +56,14 @@ def list_remediations(
     config: Config = None,
     server: Server = None,
     token_file: TokenFile = None,
-    output: Output = Form.TABLE,
-    state: RunState | None = None,
-    outcome: Outcome | None = None,
-    playbook: str | None = None,
-    workflow: str | None = None,
-    namespace: str | None = None,
-    incident: int | None = None,
+    output: ListOutput = Form.TABLE,
+    watch: Watch = False,
+    state: Annotated[RunState | None, typer.Option(help="Only in this state.")] = None,
+    outcome: Annotated[Outcome | None, typer.Option(help="Only those that ended so.")] = None,
+    playbook: Annotated[str | None, typer.Option(metavar="NAME", help="Only of this playbook.")] = None,
+    workflow: Workflow = None,
+    namespace: Namespace = None,
+    incident: Incident = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> None:
@@ -74,12 +78,8 @@ def list_remediations(
         asked = {"state": state, "incident": incident, **plain}
         return await service.read(_PATH, Items[RunShape], **asked, limit=limit, cursor=cursor)
 
-    page = learn(Where(config, server, token_file), here=here, there=there)
-    if output is Form.JSON:
-        dump(page)
-        return
-    run_table(page.items)
-    more(page)
+    question = asking(Where(config, server, token_file), here=here, there=there)
+    tell(question, Way(output=output, told=_listed, name=lambda one: one.id), watch=watch)
 
 
 @app.command("show")
@@ -90,6 +90,7 @@ def show_remediation(
     server: Server = None,
     token_file: TokenFile = None,
     output: Output = Form.TABLE,
+    watch: Watch = False,
 ) -> None:
     """Show one remediation: its steps, and every attempt at one."""
 
@@ -100,12 +101,12 @@ def show_remediation(
     async def there(service: ReceiverClient) -> RunShape | None:
         return await service.get(f"{_PATH}/{remediation}", RunShape)
 
-    found = learn(Where(config, server, token_file), here=here, there=there)
-    if found is None:
-        raise absent(f"remediation {remediation}", "remediations list")
-    if output is Form.JSON:
-        dump(found)
-        return
+    question = asking(Where(config, server, token_file), here=here, there=there)
+    missing = absent(f"remediation {remediation}", "remediations list")
+    tell(question, Way(output=output, told=_tell), missing=missing, watch=watch)
+
+
+def _tell(found: RunShape) -> None:
     members(
         [
             ("remediation", found.id),
@@ -172,6 +173,10 @@ def cancel(
 ) -> None:
     """Stop a remediation as soon as that is safe: a workflow that was terminated is brought back first."""
     run_work(give_word(Where(config, server, token_file), Kind.CANCEL, remediation, note, wait=not no_wait))
+
+
+def _listed(page: Items[RunShape]) -> None:
+    run_table(page.items)
 
 
 def run_table(found: Sequence[RunShape]) -> None:

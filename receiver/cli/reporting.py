@@ -1,10 +1,11 @@
-"""How a report of operations is printed: a table on a terminal, the same as JSON for programs."""
+"""How a report of operations is printed: a table on a terminal, the same as a document for programs."""
 
 from typing import Any
 
 import typer
 
-from receiver.cli.tables import Form, dump, say, table
+from receiver.cli.forms import Form, give
+from receiver.cli.tables import say, table
 from receiver.model.report import Line, Report
 
 
@@ -14,10 +15,7 @@ def conclude(report: Report, output: Form) -> None:
     Raises:
         typer.Exit: Some line failed.
     """
-    if output is Form.JSON:
-        dump(_shape(report))
-    else:
-        _tell(report)
+    give(_shape(report), output, lambda: _tell(report))
     if report.exit_code:
         raise typer.Exit(report.exit_code)
 

@@ -7,9 +7,10 @@ from typing import Annotated, Final
 import typer
 from msgspec import Struct
 
+from receiver.cli.forms import Form, give
 from receiver.cli.front import Config, settings_of
 from receiver.cli.reading import Moment, Output, moment
-from receiver.cli.tables import Form, dump, say
+from receiver.cli.tables import say
 from receiver.model.duration import format_duration
 from receiver.model.message import Lane, Place
 from receiver.notify.digest import is_low
@@ -66,9 +67,10 @@ def try_out(
     when = moment(at, "--at") or datetime.now(UTC)
     settings = settings_of(config)
     found = answer(settings, _pairs(labels, "LABEL=VALUE"), _pairs(annotation or [], "--annotation"), when)
-    if output is Form.JSON:
-        dump(found)
-        return
+    give(found, output, lambda: _tell(settings, found))
+
+
+def _tell(settings: Settings, found: Answer) -> None:
     for step in found.steps:
         say(step)
     if found.later is not None:

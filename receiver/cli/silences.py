@@ -10,9 +10,11 @@ from uuid import uuid4
 import msgspec
 import typer
 
+from receiver.cli.forms import Form, Listed, give
 from receiver.cli.person import person
-from receiver.cli.reading import Config, Output, run, settings_of
-from receiver.cli.tables import Form, dump, say, table
+from receiver.cli.reading import Config, ListOutput, Output, run, settings_of
+from receiver.cli.tables import say, table
+from receiver.cli.telling import Ask, Watch, Way, tell
 from receiver.cli.wiring import make_alertmanagers
 from receiver.clients.alertmanager import AlertmanagerClient, Silence, SilenceState
 from receiver.model.duration import Duration
@@ -31,20 +33,31 @@ def list_silences(
     *,
     config: Config = None,
     alertmanager: Peer = None,
-    output: Output = Form.TABLE,
+    output: ListOutput = Form.TABLE,
+    watch: Watch = False,
     everything: Annotated[bool, typer.Option("--all", help="Also those that have expired.")] = False,
 ) -> None:
     """List silences, those that end soonest first."""
 
-    async def listing() -> list[Silence]:
+    @asynccontextmanager
+    async def question() -> AsyncIterator[Ask[list[Silence]]]:
         async with alertmanager_of(config, alertmanager) as peer:
-            return await peer.silences()
 
-    found = [one for one in run(listing()) if everything or one.state is not SilenceState.EXPIRED]
-    found.sort(key=lambda one: one.ends_at)
-    if output is Form.JSON:
-        dump([_shape(one) for one in found])
-        return
+            async def ask() -> list[Silence]:
+                found = [one for one in await peer.silences() if everything or one.state is not SilenceState.EXPIRED]
+                return sorted(found, key=lambda one: one.ends_at)
+
+            yield ask
+
+    way = Way(output=output, told=_listed, shape=_shapes, name=lambda one: one["id"])
+    tell(question(), way, watch=watch)
+
+
+def _shapes(found: list[Silence]) -> Listed:
+    return Listed(items=[_shape(one) for one in found])
+
+
+def _listed(found: list[Silence]) -> None:
     rows = ((one.id, one.state, one.ends_at, one.creator, _written(one), one.comment) for one in found)
     table(("id", "state", "ends", "by", "matchers", "comment"), rows, empty="no silence holds")
 
@@ -129,11 +142,9 @@ def _matcher(text: str) -> Matcher:
 
 
 def _tell(silence: Silence, output: Form) -> None:
-    if output is Form.JSON:
-        dump(_shape(silence))
-    else:
-        until = f"{silence.ends_at:%Y-%m-%d %H:%M:%S} UTC"
-        say(f"silence {silence.id} is {silence.state.value} until {until}: {_written(silence)}")
+    until = f"{silence.ends_at:%Y-%m-%d %H:%M:%S} UTC"
+    sentence = f"silence {silence.id} is {silence.state.value} until {until}: {_written(silence)}"
+    give(_shape(silence), output, lambda: say(sentence))
 
 
 def _written(silence: Silence) -> str:

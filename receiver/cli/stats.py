@@ -5,8 +5,11 @@ from typing import Annotated
 
 import typer
 
-from receiver.cli.reading import Config, Moment, Output, Own, Server, TokenFile, Where, learn, moment
-from receiver.cli.tables import Form, cell, dump, members, say, table
+from receiver.cli.filters import Alertname, Namespace, Severity
+from receiver.cli.forms import Form
+from receiver.cli.reading import Config, Moment, Output, Own, Server, TokenFile, Where, asking, moment
+from receiver.cli.tables import cell, members, say, table
+from receiver.cli.telling import Watch, Way, tell
 from receiver.clients.receiver import ReceiverClient
 from receiver.store.stats import MOST_ALERTS, StatsFilter, Step, stats
 from receiver.web.api.stats import DAY, StatsShape, TallyShape, stats_shape
@@ -21,12 +24,13 @@ def show_stats(
     server: Server = None,
     token_file: TokenFile = None,
     output: Output = Form.TABLE,
+    watch: Watch = False,
     since: Moment = None,
     until: Moment = None,
-    step: Step | None = None,
-    alertname: str | None = None,
-    severity: str | None = None,
-    namespace: str | None = None,
+    step: Annotated[Step | None, typer.Option(help="Counted by the hour or by the day; else what suits.")] = None,
+    alertname: Alertname = None,
+    severity: Severity = None,
+    namespace: Namespace = None,
     workflow: Annotated[str | None, typer.Option(help="Only together with --namespace.")] = None,
     top: Annotated[int, typer.Option(min=1, max=MOST_ALERTS, help="Most alerts in a list.")] = 20,
 ) -> None:
@@ -49,10 +53,11 @@ def show_stats(
     async def there(service: ReceiverClient) -> StatsShape:
         return await service.read("/api/v1/stats", StatsShape, **plain, top=top)
 
-    found = learn(Where(config, server, token_file), here=here, there=there)
-    if output is Form.JSON:
-        dump(found)
-        return
+    question = asking(Where(config, server, token_file), here=here, there=there)
+    tell(question, Way(output=output, told=_tell), watch=watch)
+
+
+def _tell(found: StatsShape) -> None:
     _summary(found)
     say()
     table(

@@ -1,20 +1,19 @@
-"""What commands print: tables that fit the terminal, and JSON for programs.
+"""What people read of a command: words, and tables that fit the terminal.
 
 Nearly every text in them was written by others. Nothing of it may move the cursor, colour the terminal, change its
 title or turn the direction of the line around: such characters are replaced before anything is printed.
 """
 
-import json
 import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from enum import Enum, StrEnum
+from enum import Enum
 from typing import Any, Final
 
-import msgspec
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -28,13 +27,12 @@ _MOVES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Categories of characters that a terminal takes for orders, or that end a line."""
 
 _NARROWEST: Final = 40
-
-
-class Form(StrEnum):
-    """How a command prints what it found."""
-
-    TABLE = "table"
-    JSON = "json"
+_UNBOUNDED: Final = 100_000
+"""Width of what is no terminal."""
+_LEAST: Final = 12
+"""Cells that a text gets at the least."""
+_GAP: Final = 3
+"""Cells between two columns."""
 
 
 def clean(text: str) -> str:
@@ -63,21 +61,36 @@ def say(text: str = "") -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "nothing") -> None:
-    """Print a table as wide as the terminal at most; what does not fit is continued below.
+    """Print a table that fits the terminal: texts that do not fit are continued below.
+
+    Where not even ids, times and a little of each text fit beside each other, the rows are printed as blocks, one
+    value a line. What is printed into a pipe or a file is as wide as it wants to be, one row a line.
 
     Args:
         columns: Heads; one that ends in `>` is aligned to the right.
         rows: A value for each column.
         empty: What is said where there is no row.
     """
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in columns:
-        justify: Any = "right" if name.endswith(">") else "left"
-        made.add_column(Text(name.removesuffix(">")), justify=justify, overflow="fold")
-    for row in rows:
-        made.add_row(*(Text(cell(value)) for value in row))
+    found = list(rows)
     console = _console()
-    console.print(made if made.row_count else Text(empty))
+    if not found:
+        console.print(Text(empty))
+        return
+    heads = [name.removesuffix(">") for name in columns]
+    rigid = [_is_rigid(row[at] for row in found) for at in range(len(heads))]
+    least = [
+        _width(head, (row[at] for row in found), most=None if rigid[at] else _LEAST) for at, head in enumerate(heads)
+    ]
+    if sum(least) + _GAP * len(least) > console.width:
+        _blocks(heads, found)
+        return
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name, head, fixed in zip(columns, heads, rigid, strict=True):
+        justify: Any = "right" if name.endswith(">") else "left"
+        made.add_column(Text(head), justify=justify, overflow="fold", no_wrap=fixed)
+    for row in found:
+        made.add_row(*(Text(cell(value)) for value in row))
+    _print_trimmed(console, made)
 
 
 def members(pairs: Iterable[tuple[str, object]]) -> None:
@@ -91,20 +104,37 @@ def members(pairs: Iterable[tuple[str, object]]) -> None:
     _console().print(made)
 
 
-def dump(value: object) -> None:
-    """Print a value as JSON, in ASCII: no terminal finds an order in it."""
-    sys.stdout.write(json.dumps(msgspec.to_builtins(value), indent=2) + "\n")
+def _console() -> Console:
+    width = max(shutil.get_terminal_size((_UNBOUNDED, 24)).columns, _NARROWEST)
+    return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
-def dump_line(value: object) -> None:
-    """Print a value as one line of JSON, at once."""
-    sys.stdout.write(json.dumps(msgspec.to_builtins(value)) + "\n")
+def _print_trimmed(console: Console, made: Table) -> None:
+    """Print a table without the blanks that fill its last column up."""
+    with console.capture() as capture:
+        console.print(made)
+    for line in capture.get().splitlines():
+        sys.stdout.write(f"{line.rstrip()}\n")
     sys.stdout.flush()
 
 
-def _console() -> Console:
-    width = max(shutil.get_terminal_size((120, 24)).columns, _NARROWEST)
-    return Console(width=width, highlight=False, markup=False, emoji=False)
+def _blocks(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print each row as a block of names and values, a blank line between two."""
+    for number, row in enumerate(rows):
+        if number:
+            say()
+        members(zip(heads, row, strict=True))
+
+
+def _is_rigid(values: Iterable[object]) -> bool:
+    """Answer whether a column holds only what loses its sense when it is broken: times, numbers and states."""
+    return all(value is None or not isinstance(value, str) or isinstance(value, Enum) for value in values)
+
+
+def _width(head: str, values: Iterable[object], *, most: int | None) -> int:
+    """Measure a column, in cells of the terminal; not beyond what a text needs at the least."""
+    widest = max(cell_len(head), *(cell_len(cell(value)) for value in values))
+    return widest if most is None else min(widest, max(most, cell_len(head)))
 
 
 def _harmless(character: str) -> str:

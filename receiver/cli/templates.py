@@ -1,6 +1,6 @@
 """`receiver templates`: how a message would read in the words of a template. Nothing is sent."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,9 +9,10 @@ import typer
 from msgspec import Struct
 from msgspec.structs import replace
 
+from receiver.cli.forms import Form, give
 from receiver.cli.front import Config, run, settings_of
 from receiver.cli.reading import Output, opened
-from receiver.cli.tables import Form, dump, say
+from receiver.cli.tables import say
 from receiver.model.errors import SettingsError
 from receiver.model.message import Lane, Place
 from receiver.notify import pagerduty, slack
@@ -63,13 +64,7 @@ def preview(
 ) -> None:
     """Show what would be said of an incident now, and whether a template failed (then the exit code is 1)."""
     found = run(_previewed(settings_of(config), incident, route, template))
-    if output is Form.JSON:
-        dump({"incident": incident, "messages": found})
-    elif not found:
-        say("nobody would be told: `receiver routes test` says why; --route N shows it by a route all the same")
-    else:
-        for one in found:
-            _tell(one)
+    give({"incident": incident, "messages": found}, output, lambda: _tell_all(found))
     if any(one.fault for one in found):
         raise typer.Exit(1)
 
@@ -120,6 +115,13 @@ def _one(settings: Settings, situation: Situation, lane: Lane, file: str, words:
         message = pagerduty.trigger(situation, urgent=False, why="", public_url=url, words=words)
     message = {name: value for name, value in message.items() if name != "template_fault"}
     return Shown(place=lane.place, address=address, template=file, fault=words.fault, message=message)
+
+
+def _tell_all(found: Sequence[Shown]) -> None:
+    if not found:
+        say("nobody would be told: `receiver routes test` says why; --route N shows it by a route all the same")
+    for one in found:
+        _tell(one)
 
 
 def _tell(one: Shown) -> None:

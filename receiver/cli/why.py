@@ -1,13 +1,15 @@
 """`receiver why`: every decision about an alert, an incident or a wish, with what each guard measured and allows."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
-from receiver.cli.reading import Config, Output, Server, TokenFile, Where, absent, learn
-from receiver.cli.tables import Form, cell, dump, say, table
+from receiver.cli.forms import Form
+from receiver.cli.reading import Config, Output, Server, TokenFile, Where, absent, asking
+from receiver.cli.tables import cell, say, table
+from receiver.cli.telling import Watch, Way, tell
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.manual import request_of
 from receiver.store import requests
@@ -40,19 +42,24 @@ def why(
     server: Server = None,
     token_file: TokenFile = None,
     output: Output = Form.TABLE,
+    watch: Watch = False,
 ) -> None:
     """Tell every decision about an alert, an incident or a person's wish, oldest first, above all each refusal."""
     number = int(about) if about.isascii() and about.isdigit() else None
-    found = learn(
+    question = asking(
         Where(config, server, token_file),
         here=lambda own: _own_decisions(own.tx, about, number),
         there=lambda service: _decisions_of(service, about, number),
     )
-    if found is None:
-        raise absent(f"alert, incident or request {about!r}", "incidents list")
-    if output is Form.JSON:
-        dump({"items": found.decisions} | ({"request": found.wish} if found.wish else {}))
-        return
+    missing = absent(f"alert, incident or request {about!r}", "incidents list")
+    tell(question, Way(output=output, told=_tell_known, shape=_shape), missing=missing, watch=watch)
+
+
+def _shape(found: _Known) -> dict[str, Any]:
+    return {"items": found.decisions} | ({"request": found.wish} if found.wish else {})
+
+
+def _tell_known(found: _Known) -> None:
     if found.wish is not None:
         _tell_wish(found.wish)
     elif not found.decisions:

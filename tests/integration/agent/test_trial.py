@@ -79,7 +79,7 @@ def test_silences_are_added_listed_and_expired(alertmanager: str) -> None:
     listed = json.loads(receiver("silences", "list", "-o", "json", *there).stdout)
     ended = receiver("silences", "expire", made["id"], *there)
 
-    assert listed == [made]
+    assert listed == {"items": [made]}
     assert made["creator"] == "kim"
     assert made["comment"].startswith("new disks")
     assert made["matchers"] == ['alertname="TestAlert"', 'namespace=~"team-.*"']

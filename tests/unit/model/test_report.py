@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from receiver.cli.reporting import conclude
-from receiver.cli.tables import Form
+from receiver.cli.forms import Form
 from receiver.model.report import Line, Report, judged, off, unknown
 
 GOOD = judged("backlog", "3", good=True, limit="at most 10", advice="run the cleanup")

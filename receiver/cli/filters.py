@@ -1,0 +1,11 @@
+"""Filters that several lists share, each explained once."""
+
+from typing import Annotated
+
+import typer
+
+Alertname = Annotated[str | None, typer.Option(metavar="NAME", help="Only alerts of this name.")]
+Severity = Annotated[str | None, typer.Option(metavar="NAME", help="Only of this severity, such as critical.")]
+Namespace = Annotated[str | None, typer.Option(metavar="NAME", help="Only in this namespace.")]
+Workflow = Annotated[str | None, typer.Option(metavar="NAME", help="Only about the workflow of this name.")]
+Incident = Annotated[int | None, typer.Option(metavar="ID", help="Only of this incident.")]
