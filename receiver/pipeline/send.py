@@ -152,10 +152,11 @@ async def _failed(rooms: Rooms, message: Message, error: SlackError | PagerDutyE
 
 def _event(message: Message, kind: Kind, what: str, rooms: Rooms) -> Event:
     draft = message.draft
+    whom = f"{draft.place.value} {draft.address}".rstrip()
     return Event(
         at=rooms.now(),
         kind=kind,
-        text=f"{draft.place.value} {draft.address} {what}: {draft.cause}",
+        text=f"{whom} {what}: {draft.cause}",
         incident_id=message.incident_id,
         detail={"message_id": message.id, "act": draft.act.value},
     )
