@@ -36,13 +36,15 @@ from receiver.cli.tables import cell, clean, members, say, table
 from receiver.cli.telling import Watch, Way, tell
 from receiver.clients.receiver import Happening, ReceiverClient
 from receiver.model.alert import AlertStatus
+from receiver.model.shapes.alerts import AlertItems, AlertShape, EventItems
+from receiver.model.shapes.timeline import EventShape
 from receiver.model.timeline import Kind
 from receiver.store.database import Database
 from receiver.store.history import timeline
 from receiver.store.history.alerts import AlertFilter
 from receiver.store.history.tiers import TieredAlerts
-from receiver.web.api.alerts import AlertItems, AlertShape, EventItems, alert_items, alert_shape, event_items
-from receiver.web.api.timeline import EventShape, event_shape
+from receiver.web.api.alerts import alert_items, alert_shape, event_items
+from receiver.web.api.timeline import event_shape
 from receiver.web.feed import INTERVAL, Progress
 from receiver.web.question import matchers
 

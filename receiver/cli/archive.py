@@ -39,12 +39,13 @@ from receiver.clients.receiver import ReceiverClient
 from receiver.model.archive import Archived, unpacked
 from receiver.model.attachment import Attachment, Part
 from receiver.model.errors import SettingsError
+from receiver.model.shapes.archives import ArchivePage
 from receiver.pipeline.indexing import Seen, reindex
 from receiver.pipeline.rooms import utc_now
 from receiver.settings import Settings
 from receiver.store import archives
 from receiver.store.archives import Wanted
-from receiver.web.api.archives import ArchivePage, archive_page, archive_shape, labels_of
+from receiver.web.api.archives import archive_page, archive_shape, labels_of
 
 app = typer.Typer(
     add_completion=False,

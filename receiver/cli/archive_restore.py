@@ -11,10 +11,10 @@ from receiver.cli.desk import answered_by
 from receiver.cli.reading import Config, Server, TokenFile, Where, elsewhere, run, settings_of
 from receiver.cli.tables import say
 from receiver.clients.receiver import ReceiverClient
+from receiver.model.shapes.archives import ArchivePage, RestoreWish
+from receiver.model.shapes.asking import Asked
 from receiver.pipeline.asked import NOT_RESTORED, restored
 from receiver.settings import Settings
-from receiver.web.api.archives import ArchivePage, RestoreWish
-from receiver.web.api.asking import Asked
 
 
 def restore(

@@ -16,13 +16,14 @@ from receiver.clients.receiver import ReceiverClient
 from receiver.model.document import Document
 from receiver.model.duration import format_duration
 from receiver.model.errors import PlaybookError, StoreError
+from receiver.model.shapes.asking import Asked
+from receiver.model.shapes.playbook_requests import BacktestShape, BacktestWish
 from receiver.pipeline.backtest import backtest as play
 from receiver.remediate.language import Playbook, load
 from receiver.remediate.loader import load_all
 from receiver.settings import Settings
 from receiver.store.backtests import as_json
-from receiver.web.api.asking import Asked
-from receiver.web.api.playbook_requests import BACKTEST_REACH, BacktestShape, BacktestWish, backtest_shape
+from receiver.web.api.playbook_requests import BACKTEST_REACH, backtest_shape
 
 
 def backtest(

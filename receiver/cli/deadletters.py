@@ -32,6 +32,8 @@ from receiver.cli.tables import members, say, table
 from receiver.cli.telling import Watch, Way, tell
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.errors import DeliveryError, RemoteError, SettingsError, StoreError
+from receiver.model.shapes.deadletters import DeadLetterShape, ReplayedShape, WholeLetterShape
+from receiver.model.shapes.parts import Items
 from receiver.settings import Settings
 from receiver.store.database import Database
 from receiver.store.history import deadletters, deliveries
@@ -39,15 +41,8 @@ from receiver.store.intake import Intake
 from receiver.store.jobs import Queue
 from receiver.store.migrate import migrate
 from receiver.upkeep.rollup import count_up
-from receiver.web.api.deadletters import (
-    DeadLetterShape,
-    ReplayedShape,
-    WholeLetterShape,
-    letter_shape,
-    replayed_shape,
-    whole_letter_shape,
-)
-from receiver.web.api.shapes import Items, items_of
+from receiver.web.api.deadletters import letter_shape, replayed_shape, whole_letter_shape
+from receiver.web.api.shapes import items_of
 from receiver.web.replay import Replay
 from receiver.webhook.message import parse
 

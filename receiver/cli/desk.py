@@ -24,6 +24,10 @@ from receiver.model.errors import RemoteError, StoreError
 from receiver.model.incident import IncidentState
 from receiver.model.remediation import Run, RunState
 from receiver.model.request import Kind, Request
+from receiver.model.shapes.asking import Asked
+from receiver.model.shapes.playbook_requests import RunWish
+from receiver.model.shapes.remediations import RunShape
+from receiver.model.shapes.requests import RequestShape
 from receiver.pipeline.asked import act_on
 from receiver.pipeline.rooms import Rooms
 from receiver.pipeline.tick import tick
@@ -33,11 +37,10 @@ from receiver.store import requests
 from receiver.store.database import Database
 from receiver.store.history import incidents, remediations
 from receiver.store.jobs import Queue
-from receiver.web.api.asking import Asked
 from receiver.web.api.incident_requests import word_detail
-from receiver.web.api.playbook_requests import RunWish, run_detail
-from receiver.web.api.remediations import RunShape, run_shape
-from receiver.web.api.requests import RequestShape, request_shape
+from receiver.web.api.playbook_requests import run_detail
+from receiver.web.api.remediations import run_shape
+from receiver.web.api.requests import request_shape
 
 _POLL: Final = timedelta(seconds=0.5)
 _HINT: Final = timedelta(seconds=15)

@@ -10,9 +10,9 @@ from receiver.cli.front import run as run_work
 from receiver.cli.reading import Config, Server, TokenFile, Where, absent
 from receiver.cli.tables import say
 from receiver.model.request import Kind
+from receiver.model.shapes.incident_requests import SilenceWish, TakingWish
 from receiver.pipeline.silencing import NOT_SILENCED
 from receiver.pipeline.taking import NOT_TAKEN
-from receiver.web.api.incident_requests import SilenceWish, TakingWish
 
 Incident = Annotated[int, typer.Argument(metavar="ID", help="As `receiver incidents list` shows it.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Leave it queued; else wait until somebody has acted on it.")]

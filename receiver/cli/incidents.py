@@ -27,11 +27,14 @@ from receiver.cli.tables import members, say, table
 from receiver.cli.telling import Watch, Way, tell
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.incident import IncidentState
+from receiver.model.shapes.incidents import IncidentShape, StoryShape
+from receiver.model.shapes.parts import Items
+from receiver.model.shapes.timeline import EventShape
 from receiver.store.history import incidents, stories, timeline
 from receiver.store.history.incidents import IncidentFilter
-from receiver.web.api.incidents import IncidentShape, StoryShape, incident_shape, story_shape
-from receiver.web.api.shapes import Items, items_of
-from receiver.web.api.timeline import EventShape, event_shape
+from receiver.web.api.incidents import incident_shape, story_shape
+from receiver.web.api.shapes import items_of
+from receiver.web.api.timeline import event_shape
 
 app = typer.Typer(
     add_completion=False,

@@ -32,6 +32,8 @@ from receiver.cli.telling import Watch, Way, tell
 from receiver.cli.wiring import open_rooms
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.message import MessageState, Place
+from receiver.model.shapes.messages import MessageShape
+from receiver.model.shapes.parts import Items
 from receiver.pipeline.rooms import Rooms
 from receiver.pipeline.send import send
 from receiver.settings import Settings
@@ -40,8 +42,8 @@ from receiver.store.database import Database
 from receiver.store.history import messages
 from receiver.store.history.messages import MessageFilter
 from receiver.store.jobs import Queue
-from receiver.web.api.messages import MessageShape, message_shape
-from receiver.web.api.shapes import Items, items_of
+from receiver.web.api.messages import message_shape
+from receiver.web.api.shapes import items_of
 
 app = typer.Typer(
     add_completion=False, name="outbox", help="What people were told, and what became of it.", no_args_is_help=True

@@ -11,8 +11,9 @@ from receiver.cli.reading import Config, Output, Own, Server, TokenFile, Where, 
 from receiver.cli.tables import cell, say
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.duration import Duration
+from receiver.model.shapes.pauses import Pauses, PauseShape
 from receiver.store import pauses
-from receiver.web.api.pauses import Pauses, PauseShape, pause_shape
+from receiver.web.api.pauses import pause_shape
 
 _PATH: Final = "/api/v1/remediations"
 

@@ -11,10 +11,11 @@ from receiver.cli.person import person
 from receiver.cli.reading import Config, Output, Own, Server, TokenFile, Where, absent, learn
 from receiver.cli.tables import say
 from receiver.clients.receiver import ReceiverClient
+from receiver.model.shapes.breakers import StandingShape
+from receiver.model.shapes.playbooks import PlaybookTextShape
 from receiver.store import standings
 from receiver.store.history import playbooks
-from receiver.web.api.breakers import StandingShape, standing_shape
-from receiver.web.api.playbooks import PlaybookTextShape
+from receiver.web.api.breakers import standing_shape
 
 _Standings = tuple[StandingShape, StandingShape]
 """Before and after."""

@@ -10,7 +10,7 @@ from receiver.cli.front import run as run_work
 from receiver.cli.reading import Config, Server, TokenFile, Where, absent
 from receiver.cli.tables import say
 from receiver.model.remediation import Outcome
-from receiver.web.api.playbook_requests import RunWish
+from receiver.model.shapes.playbook_requests import RunWish
 
 _HOPED_FOR: Final = frozenset({Outcome.SUCCEEDED, Outcome.SIMULATED})
 

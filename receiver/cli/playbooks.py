@@ -16,16 +16,11 @@ from receiver.cli.telling import Watch, Way, tell
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.document import Document
 from receiver.model.errors import PlaybookError
+from receiver.model.shapes.playbooks import PlaybookList, PlaybookShape, PlaybookTextShape
 from receiver.remediate.language import Playbook, check_names, load, warnings
 from receiver.remediate.loader import load_all
 from receiver.store.history import playbooks
-from receiver.web.api.playbooks import (
-    PlaybookList,
-    PlaybookShape,
-    PlaybookTextShape,
-    playbook_shape,
-    playbook_text_shape,
-)
+from receiver.web.api.playbooks import playbook_shape, playbook_text_shape
 
 app = typer.Typer(
     add_completion=False, name="playbooks", help="Playbooks: what may be done about which alert.", no_args_is_help=True

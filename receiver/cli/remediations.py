@@ -28,10 +28,12 @@ from receiver.cli.word import give_word
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.remediation import Outcome, RunState
 from receiver.model.request import Kind
+from receiver.model.shapes.parts import Items
+from receiver.model.shapes.remediations import RunShape
 from receiver.store.history import remediations
 from receiver.store.history.remediations import RunFilter
-from receiver.web.api.remediations import RunShape, run_shape
-from receiver.web.api.shapes import Items, items_of
+from receiver.web.api.remediations import run_shape
+from receiver.web.api.shapes import items_of
 
 app = typer.Typer(
     add_completion=False,

@@ -11,8 +11,10 @@ from receiver.cli.reading import Config, Moment, Output, Own, Server, TokenFile,
 from receiver.cli.tables import cell, members, say, table
 from receiver.cli.telling import Watch, Way, tell
 from receiver.clients.receiver import ReceiverClient
-from receiver.store.stats import MOST_ALERTS, StatsFilter, Step, stats
-from receiver.web.api.stats import DAY, StatsShape, TallyShape, stats_shape
+from receiver.model.history import Step
+from receiver.model.shapes.stats import StatsShape, TallyShape
+from receiver.store.stats import MOST_ALERTS, StatsFilter, stats
+from receiver.web.api.stats import DAY, stats_shape
 
 app = typer.Typer(add_completion=False, name="stats")
 

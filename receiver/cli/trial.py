@@ -24,10 +24,10 @@ from receiver.model.alert import AlertStatus
 from receiver.model.duration import Duration
 from receiver.model.errors import AlertmanagerUnreachable, ReceiverError, RemoteError, SettingsError
 from receiver.model.matcher import Matcher, Operator
+from receiver.model.shapes.alerts import AlertItems, AlertShape
+from receiver.model.shapes.messages import MessageShape
+from receiver.model.shapes.parts import Items
 from receiver.settings import Settings
-from receiver.web.api.alerts import AlertItems, AlertShape
-from receiver.web.api.messages import MessageShape
-from receiver.web.api.shapes import Items
 
 T = TypeVar("T")
 

@@ -12,16 +12,19 @@ from receiver.cli.tables import cell, say, table
 from receiver.cli.telling import Watch, Way, tell
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.manual import request_of
+from receiver.model.shapes.alerts import AlertShape
+from receiver.model.shapes.decisions import DecisionShape
+from receiver.model.shapes.incidents import IncidentShape
+from receiver.model.shapes.parts import Items
+from receiver.model.shapes.requests import RequestShape
 from receiver.store import requests
 from receiver.store.database import Transaction
 from receiver.store.history import alerts, decisions, incidents
 from receiver.store.history.decisions import DecisionFilter
 from receiver.store.history.page import MOST
-from receiver.web.api.alerts import AlertShape
-from receiver.web.api.decisions import DecisionShape, decision_shape
-from receiver.web.api.incidents import IncidentShape
-from receiver.web.api.requests import RequestShape, request_shape
-from receiver.web.api.shapes import Items, loss_of
+from receiver.web.api.decisions import decision_shape
+from receiver.web.api.requests import request_shape
+from receiver.web.api.shapes import loss_of
 
 app = typer.Typer(add_completion=False, name="why")
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, Final
 
@@ -33,6 +33,18 @@ class Relation(Enum):
     def key(self, row: HistoryRow) -> Key:
         """Say where a row stands."""
         return row[self.time], row["id"]
+
+
+class Step(Enum):
+    """Length of one step of time, in UTC."""
+
+    HOUR = "1h"
+    DAY = "1d"
+
+    @property
+    def length(self) -> timedelta:
+        """Give it as a length."""
+        return timedelta(hours=1) if self is Step.HOUR else timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,12 +9,12 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import Enum
 from typing import Any, Final
 
 from sqlalchemy import text
 
 from receiver.model.errors import QueryRefused
+from receiver.model.history import Step
 from receiver.model.remediation import PROOFS
 from receiver.store.database import Transaction
 from receiver.store.rollups import ENDED, HAPPENED, HOUR, counted_until, hour_of
@@ -33,18 +33,6 @@ _REACH: Final = timedelta(days=31)
 
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
-
-
-class Step(Enum):
-    """Length of one step of time, in UTC."""
-
-    HOUR = "1h"
-    DAY = "1d"
-
-    @property
-    def length(self) -> timedelta:
-        """Give it as a length."""
-        return HOUR if self is Step.HOUR else timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

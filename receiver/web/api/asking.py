@@ -1,24 +1,16 @@
 """Asking for something: what is asked is written down, and whoever can act on it is woken in the same transaction."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any
-
-from msgspec import Meta, Struct
+from typing import Any
 
 from receiver.model.request import Kind
+from receiver.model.shapes.asking import Asked
 from receiver.store import requests
 from receiver.store.database import Transaction
 from receiver.webhook.access import Caller
 
 Wake = Callable[[Transaction, int | None], Awaitable[None]]
 """Enqueue, in the transaction, whatever acts on requests: about the run of that number, or about none."""
-
-
-class Asked(Struct, frozen=True, kw_only=True):
-    """What was asked is written down; the pipeline acts on it, and the timeline tells what became of it."""
-
-    request_id: int
-    run_id: Annotated[int | None, Meta(description="The run it is about; null where there is none yet.")]
 
 
 async def ask(

@@ -1,14 +1,14 @@
 """Closing a playbook's breaker: a person's word that it may begin again."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
-from msgspec import Meta, Struct
 
+from receiver.model.shapes.breakers import StandingShape
 from receiver.model.standing import Standing
 from receiver.store import standings
 from receiver.store.database import Database
@@ -16,18 +16,6 @@ from receiver.store.history import playbooks
 from receiver.web.access import caller_of, needs
 from receiver.web.problems import not_found
 from receiver.webhook.access import Role
-
-
-class StandingShape(Struct, frozen=True, kw_only=True):
-    """What a playbook's own results have made of it."""
-
-    playbook: str
-    opened_at: Annotated[datetime | None, Meta(description="Since when its breaker is open; null while it is closed.")]
-    opened_because: str
-    demoted_at: Annotated[datetime | None, Meta(description="Since when it only proposes; null while it need not.")]
-    demoted_because: str
-    closed_at: Annotated[datetime | None, Meta(description="When a person last made that good.")]
-    closed_by: str
 
 
 def standing_shape(standing: Standing) -> StandingShape:

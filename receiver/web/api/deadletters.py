@@ -1,69 +1,25 @@
 """Dead letters: bodies that could not be understood, and a person's word about them."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request, Router, get, post
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath, FromQuery
 from litestar.status_codes import HTTP_200_OK
-from msgspec import Meta, Struct
 
 from receiver.model.alert import Receipt, Spooled
-from receiver.model.deadletter import DeadLetter, Fate
+from receiver.model.deadletter import DeadLetter
 from receiver.model.errors import DeliveryError, LetterAbsent, LetterSettled
+from receiver.model.shapes.deadletters import SHOWN, AlertsOfLetter, DeadLetterShape, ReplayedShape, WholeLetterShape
+from receiver.model.shapes.parts import Items
 from receiver.store.database import Database
 from receiver.store.history import deadletters
 from receiver.web.access import caller_of, needs
-from receiver.web.api.shapes import Cursor, Items, Limit, items_of
+from receiver.web.api.shapes import Cursor, Limit, items_of
 from receiver.web.problems import conflict, not_found
 from receiver.web.replay import Replay
 from receiver.webhook.access import Role
-
-_SHOWN = 64 * 1024
-"""Bytes of a body that are shown; `receiver deadletter show` prints all of it."""
-
-
-class DeadLetterShape(Struct, frozen=True, kw_only=True):
-    """One body that could not be understood."""
-
-    id: int
-    received_at: datetime
-    reason: str
-    place: Annotated[str, Meta(description="Where in the body, as a path; empty for the body as a whole.")]
-    size: Annotated[int, Meta(description="Bytes of the body.")]
-    fate: Annotated[Fate | None, Meta(description="Null until a person decides.")]
-    settled_at: datetime | None
-    settled_by: Annotated[str, Meta(description="Who decided; empty until then.")]
-
-
-class WholeLetterShape(DeadLetterShape, frozen=True, kw_only=True):
-    """One body that could not be understood, with the body."""
-
-    body: Annotated[
-        str,
-        Meta(
-            description=f"As text, at most its first {_SHOWN} bytes; what is no UTF-8 is replaced. Not to be trusted."
-        ),
-    ]
-
-
-class AlertsOfLetter(Struct, frozen=True, kw_only=True):
-    """What its alerts changed."""
-
-    new: int
-    updated: int
-    repeated: int
-    resolved: int
-
-
-class ReplayedShape(Struct, frozen=True, kw_only=True):
-    """A dead letter that is understood now, and recorded like any delivery."""
-
-    webhook_id: Annotated[int | str, Meta(description="Of the delivery that it became.")]
-    spooled: Annotated[bool, Meta(description="Whether it waits on the local disk for the database.")]
-    alerts: Annotated[AlertsOfLetter | None, Meta(description="Null where it waits.")]
 
 
 def letter_shape(letter: DeadLetter) -> DeadLetterShape:
@@ -73,7 +29,7 @@ def letter_shape(letter: DeadLetter) -> DeadLetterShape:
 
 def whole_letter_shape(letter: DeadLetter) -> WholeLetterShape:
     """Give a dead letter its shape, with the body as text."""
-    body = (letter.body or b"")[:_SHOWN].decode("utf-8", errors="replace")
+    body = (letter.body or b"")[:SHOWN].decode("utf-8", errors="replace")
     return WholeLetterShape(**_members(letter), body=body)
 
 

@@ -1,51 +1,20 @@
 """Decisions: what playbooks decided and why, above all why not."""
 
-from datetime import datetime
 from typing import Annotated
 
 from litestar import Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
-from msgspec import Meta, Struct
 
-from receiver.model.remediation import Mode, Outcome
+from receiver.model.remediation import Outcome
+from receiver.model.shapes.decisions import DecisionShape
+from receiver.model.shapes.parts import Items
 from receiver.store.database import Database
 from receiver.store.history import decisions
 from receiver.store.history.decisions import DecisionFilter, Recorded
 from receiver.web.access import needs
-from receiver.web.api.shapes import (
-    CheckShape,
-    Cursor,
-    Items,
-    Limit,
-    LossShape,
-    TargetShape,
-    check_shape,
-    items_of,
-    loss_shape,
-    target_shape,
-)
+from receiver.web.api.shapes import Cursor, Limit, check_shape, items_of, loss_shape, target_shape
 from receiver.webhook.access import Role
-
-
-class DecisionShape(Struct, frozen=True, kw_only=True):
-    """What one playbook decided about one firing of one alert."""
-
-    id: int
-    at: datetime
-    incident_id: int
-    alert_id: str
-    firing: Annotated[int, Meta(description="Which firing of the occurrence, from 1.")]
-    playbook: str
-    version: str
-    mode: Mode
-    target: TargetShape | None
-    outcome: Annotated[Outcome | None, Meta(description="Null when a remediation goes ahead.")]
-    reason: Annotated[str, Meta(description="One sentence for people.")]
-    checks: Annotated[list[CheckShape], Meta(description="Each guard that was asked, in order.")]
-    would: Annotated[list[str], Meta(description="The steps that it takes, or in dry run would have taken.")]
-    loss: Annotated[LossShape | None, Meta(description="What its steps destroy; null where they destroy nothing.")]
-    run_id: int | None
 
 
 def decision_shape(recorded: Recorded) -> DecisionShape:

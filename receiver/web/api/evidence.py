@@ -1,34 +1,15 @@
 """Evidence: what was kept before a remediation destroyed something. For operators: workflows may hold secrets."""
 
-from datetime import datetime
-from typing import Annotated
-
 from litestar import MediaType, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from msgspec import Meta, Struct
 
 from receiver.model.evidence import Evidence
+from receiver.model.shapes.evidence import EvidenceList, EvidenceShape
 from receiver.store.evidence import Bundles
 from receiver.web.access import needs
 from receiver.web.problems import not_found
 from receiver.webhook.access import Role
-
-
-class EvidenceShape(Struct, frozen=True, kw_only=True):
-    """One bundle that was kept."""
-
-    cursor: Annotated[int, Meta(description="The step before which it was gathered, from 0.")]
-    at: datetime
-    place: Annotated[str, Meta(description="`postgres`, or the object on S3.")]
-    sha256: Annotated[str, Meta(description="Of the bundle as it is kept: JSON, compressed by gzip.")]
-    size: Annotated[int, Meta(description="Bytes of the same.")]
-
-
-class EvidenceList(Struct, frozen=True, kw_only=True):
-    """All bundles of a remediation, by step."""
-
-    items: list[EvidenceShape]
 
 
 def evidence_shape(kept: Evidence) -> EvidenceShape:

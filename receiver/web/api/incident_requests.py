@@ -1,41 +1,23 @@
 """A person's word about an incident: it is written down, and only the pipeline acts on it."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_202_ACCEPTED
-from msgspec import Meta, Struct, field, to_builtins
+from msgspec import Struct, to_builtins
 
 from receiver.model.incident import IncidentState
 from receiver.model.request import Kind
-from receiver.model.silencing import length_of
+from receiver.model.shapes.asking import Asked
+from receiver.model.shapes.incident_requests import SilenceWish, TakingWish
 from receiver.store.database import Database
 from receiver.store.history import incidents
 from receiver.web.access import caller_of, needs
-from receiver.web.api.asking import Asked, Wake, ask
+from receiver.web.api.asking import Wake, ask
 from receiver.web.problems import conflict, not_found
 from receiver.webhook.access import Role
-
-
-class TakingWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is said with it; may be left out, and so may the whole body."""
-
-    note: Annotated[str, Meta(max_length=500, description="For the record, and for the thread of the message.")] = ""
-
-
-class SilenceWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Why an incident is to be quiet, and for how long."""
-
-    reason: Annotated[str, Meta(min_length=1, max_length=500, description="Stands in the silence itself.")]
-    for_: Annotated[str, Meta(max_length=40, description="A duration such as 1h, 4h or 1d; at most 7d.")] = field(
-        name="for"
-    )
-
-    def __post_init__(self) -> None:
-        """Refuse a length that no silence can have."""
-        length_of(self.for_)
 
 
 def word_detail(incident_id: int, wish: Struct) -> dict[str, Any]:

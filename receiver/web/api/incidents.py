@@ -1,68 +1,30 @@
 """Incidents: all alerts about one workflow, else about one Alertmanager group, as one story."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any
 
 from litestar import Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
-from msgspec import Meta, Struct
 
-from receiver.model.finding import Finding, FindingState
+from receiver.model.finding import Finding
 from receiver.model.incident import Incident, IncidentState
 from receiver.model.message import Story
+from receiver.model.shapes.incidents import FindingShape, IncidentShape, StoryShape
+from receiver.model.shapes.parts import Items
+from receiver.model.shapes.timeline import EventShape
 from receiver.store.database import Database
 from receiver.store.history import incidents, stories, timeline
 from receiver.store.history.incidents import IncidentFilter
 from receiver.web.access import needs
-from receiver.web.api.alerts import AlertShape, alert_shape
+from receiver.web.api.alerts import alert_shape
 from receiver.web.api.export import export_incident
 from receiver.web.api.incident_requests import HANDLERS
-from receiver.web.api.remediations import RunShape, run_shape
-from receiver.web.api.shapes import Cursor, Items, Limit, items_of
-from receiver.web.api.timeline import EventShape, event_shape
+from receiver.web.api.remediations import run_shape
+from receiver.web.api.shapes import Cursor, Limit, items_of
+from receiver.web.api.timeline import event_shape
 from receiver.web.problems import not_found
 from receiver.webhook.access import Role
-
-
-class IncidentShape(Struct, frozen=True, kw_only=True):
-    """One story."""
-
-    id: int
-    state: IncidentState
-    title: Annotated[str, Meta(description="One line for people; quotes alerts, so it is not to be trusted.")]
-    severity: Annotated[str, Meta(description="The worst among its alerts.")]
-    cluster: str
-    namespace: str
-    workflow: str
-    agent: str
-    opened_at: datetime
-    closed_at: datetime | None
-    quiet_since: Annotated[datetime | None, Meta(description="Since when none of its alerts fires.")]
-    flaps: Annotated[int, Meta(description="How often it began to fire again before it was over.")]
-    previous_id: Annotated[int | None, Meta(description="The incident about the same that was over before.")]
-    acknowledged_by: Annotated[str, Meta(description="Who took it on last; empty while nobody has.")]
-    acknowledged_at: Annotated[datetime | None, Meta(description="When; null while nobody has.")]
-    merged_into: Annotated[int | None, Meta(description="The incident in which it goes on, if it is about the same.")]
-    part_of: Annotated[int | None, Meta(description="The incident that tells people of it together with others.")]
-
-
-class FindingShape(Struct, frozen=True, kw_only=True):
-    """What one source said when the incident was looked at."""
-
-    source: str
-    state: FindingState
-    summary: Annotated[str, Meta(description="One line for people; not to be trusted.")]
-    detail: Annotated[dict[str, Any], Meta(description="The answer itself; depends on the source.")]
-    took_seconds: float
-
-
-class StoryShape(IncidentShape, frozen=True, kw_only=True):
-    """One story with all that is known."""
-
-    alerts: Annotated[list[AlertShape], Meta(description="Oldest first; of very many, the newest 500.")]
-    findings: Annotated[list[FindingShape], Meta(description="The newest answer of each source.")]
-    remediations: Annotated[list[RunShape], Meta(description="Oldest first.")]
 
 
 def incident_shape(incident: Incident) -> IncidentShape:

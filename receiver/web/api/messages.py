@@ -8,41 +8,22 @@ from litestar import Request, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.status_codes import HTTP_200_OK
-from msgspec import Meta, Struct
 
 from receiver.model.errors import ReplayRefused
-from receiver.model.message import Act, Message, MessageState, Place
+from receiver.model.message import Message, MessageState, Place
+from receiver.model.shapes.messages import MessageShape
+from receiver.model.shapes.parts import Items
 from receiver.store import outbox
 from receiver.store.database import Database
 from receiver.store.history import messages
 from receiver.store.history.messages import MessageFilter
 from receiver.store.history.page import is_number
 from receiver.web.access import caller_of, needs
-from receiver.web.api.shapes import Cursor, Items, Limit, items_of
+from receiver.web.api.shapes import Cursor, Limit, items_of
 from receiver.web.problems import conflict, not_found
 from receiver.webhook.access import Role
 
 _log = structlog.get_logger(__name__)
-
-
-class MessageShape(Struct, frozen=True, kw_only=True):
-    """One message to people, and what became of it."""
-
-    id: int
-    incident_id: Annotated[int | None, Meta(description="Null where it is about no single incident: a digest.")]
-    place: Place
-    address: Annotated[str, Meta(description="Channel or name of the service key; empty for the default one.")]
-    act: Act
-    state: MessageState
-    cause: Annotated[str, Meta(description="Why it is said.")]
-    payload: Annotated[dict[str, Any], Meta(description="What the place is told.")]
-    attempts: int
-    created_at: datetime
-    due_at: Annotated[datetime | None, Meta(description="When it is tried next; null once it has ended.")]
-    sent_at: datetime | None
-    error: str
-    replays: Annotated[int, Meta(description="How often it was sent once more after it had arrived.")]
-    replayed_at: Annotated[datetime | None, Meta(description="When a person last had it tried again.")]
 
 
 @get("/", summary="List messages, newest first", operation_id="listMessages")

@@ -1,46 +1,21 @@
 """The one switch that stops all playbooks, with its reason and its end."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK
-from msgspec import Meta, Struct, field
 
 from receiver.model.duration import Duration
 from receiver.model.errors import QueryRefused
+from receiver.model.shapes.pauses import Pauses, PauseShape, PauseWish
 from receiver.model.standing import Pause
 from receiver.store import pauses
 from receiver.store.database import Database
 from receiver.web.access import caller_of, needs
 from receiver.webhook.access import Role
-
-
-class PauseWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Why everything is to stop, and for how long."""
-
-    reason: Annotated[str, Meta(min_length=1, max_length=500, description="For the record, and in each refusal.")]
-    for_: Annotated[
-        Annotated[str, Meta(max_length=40)] | None, Meta(description="A duration such as 2h; null: until resumed.")
-    ] = field(name="for", default=None)
-
-
-class PauseShape(Struct, frozen=True, kw_only=True):
-    """A time in which no playbook begins anything."""
-
-    id: int
-    reason: str
-    paused_by: str
-    paused_at: datetime
-    expires_at: Annotated[datetime | None, Meta(description="Null where only a person ends it.")]
-
-
-class Pauses(Struct, frozen=True, kw_only=True):
-    """Pauses, oldest first."""
-
-    items: list[PauseShape]
 
 
 def pause_shape(pause: Pause) -> PauseShape:

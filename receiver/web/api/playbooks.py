@@ -1,46 +1,20 @@
 """Playbooks as the pipeline loaded them."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from msgspec import Meta, Struct
 
-from receiver.model.remediation import Mode
+from receiver.model.shapes.playbooks import PlaybookList, PlaybookShape, PlaybookTextShape
 from receiver.store.database import Database
 from receiver.store.history import playbooks
 from receiver.store.history.playbooks import Loaded
 from receiver.web.access import needs
-from receiver.web.api.breakers import StandingShape, close_breaker, standing_shape
+from receiver.web.api.breakers import close_breaker, standing_shape
 from receiver.web.api.playbook_requests import HANDLERS
 from receiver.web.problems import not_found
 from receiver.webhook.access import Role
-
-
-class PlaybookShape(Struct, frozen=True, kw_only=True):
-    """A playbook as it is loaded."""
-
-    name: str
-    version: Annotated[str, Meta(description="Changes whenever the text does.")]
-    mode: Annotated[Mode, Meta(description="How far it may go.")]
-    summary: str
-    disabled: Annotated[str, Meta(description="Why it cannot work here; empty when it can.")]
-    loaded_at: datetime
-    standing: Annotated[StandingShape, Meta(description="What its own results have made of it.")]
-
-
-class PlaybookTextShape(PlaybookShape, frozen=True, kw_only=True):
-    """A playbook with its document."""
-
-    text: Annotated[str, Meta(description="The YAML document.")]
-
-
-class PlaybookList(Struct, frozen=True, kw_only=True):
-    """All playbooks, by name."""
-
-    items: list[PlaybookShape]
 
 
 def playbook_shape(playbook: Loaded) -> PlaybookShape:

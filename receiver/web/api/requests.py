@@ -1,31 +1,16 @@
 """Requests: what a person asked for, and what became of it."""
 
-from datetime import datetime
-from typing import Annotated
-
 from litestar import Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from msgspec import Meta, Struct
 
-from receiver.model.request import Kind, Request
+from receiver.model.request import Request
+from receiver.model.shapes.requests import RequestShape
 from receiver.store import requests
 from receiver.store.database import Database
 from receiver.web.access import needs
 from receiver.web.problems import not_found
 from receiver.webhook.access import Role
-
-
-class RequestShape(Struct, frozen=True, kw_only=True):
-    """One wish of one person."""
-
-    id: int
-    at: datetime
-    kind: Kind
-    run_id: Annotated[int | None, Meta(description="The remediation it is about, or that follows from it.")]
-    asked_by: str
-    answered_at: Annotated[datetime | None, Meta(description="Null while nobody has acted on it.")]
-    answer: Annotated[str, Meta(description="What became of it; empty while it is open.")]
 
 
 def request_shape(found: Request) -> RequestShape:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, TypeVar
 
 from litestar.params import QueryParameter
-from msgspec import Meta, Struct
 
 from receiver.model.loss import Loss
 from receiver.model.remediation import Check, Target
+from receiver.model.shapes.parts import CheckShape, Items, LossShape, TargetShape
 from receiver.store.history.page import MOST, Page
 
 T = TypeVar("T")
@@ -21,45 +21,9 @@ Cursor = Annotated[
 Limit = Annotated[int, QueryParameter(ge=1, le=MOST, description="Most items of the page.")]
 
 
-class Items(Struct, Generic[T], frozen=True, kw_only=True):
-    """One page of a list."""
-
-    items: Annotated[list[T], Meta(description="May be fewer than asked for, or none, although more follow.")]
-    next: Annotated[str | None, Meta(description="Cursor of the page that follows; null at the end.")]
-    previous: Annotated[str | None, Meta(description="Cursor of the page before; null at the beginning.")]
-
-
 def items_of(page: Page[N], shape: Callable[[N], T]) -> Items[T]:
     """Give a page its shape."""
     return Items(items=[shape(noun) for noun in page.items], next=page.next, previous=page.previous)
-
-
-class TargetShape(Struct, frozen=True, kw_only=True):
-    """What a remediation acts on."""
-
-    kind: Annotated[str, Meta(description="`workflow`, `pod` or `deployment`.")]
-    namespace: str
-    name: str
-    uid: Annotated[str, Meta(description="The object's own uid when it was decided upon.")]
-    lineage: Annotated[str, Meta(description="Root uid of the workflow through all its resubmits.")]
-
-
-class CheckShape(Struct, frozen=True, kw_only=True):
-    """One guard's verdict."""
-
-    guard: str
-    passed: bool
-    measured: Annotated[str, Meta(description="What was found.")]
-    limit: Annotated[str, Meta(description="What would have been too much.")]
-    reason: str
-
-
-class LossShape(Struct, frozen=True, kw_only=True):
-    """What an action destroys; null is not known."""
-
-    finished_nodes: Annotated[int | None, Meta(description="Steps that ended well and would run again.")]
-    pod_seconds: Annotated[float | None, Meta(description="Pod time of those and of the steps that still run.")]
-    idle_seconds: Annotated[float | None, Meta(description="Age of the last sign of progress.")]
 
 
 def target_shape(target: Target | None) -> TargetShape | None:

@@ -9,10 +9,10 @@ from litestar.params import HeaderParameter
 from litestar.response import Stream
 
 from receiver.model.errors import QueryRefused
+from receiver.model.shapes.timeline import EventShape
 from receiver.store.database import Database
 from receiver.store.history.page import LARGEST
 from receiver.web.access import needs
-from receiver.web.api.timeline import EventShape
 from receiver.web.feed import Feed
 from receiver.webhook.access import Role
 

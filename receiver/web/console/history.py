@@ -13,13 +13,13 @@ from litestar.params import FromQuery, QueryParameter
 
 from receiver.model.alert import AlertStatus
 from receiver.model.errors import QueryRefused
-from receiver.model.history import AlertFilter
+from receiver.model.history import AlertFilter, Step
 from receiver.model.incident import IncidentState
 from receiver.store.database import Database
 from receiver.store.history import incidents
 from receiver.store.history.incidents import IncidentFilter
 from receiver.store.history.tiers import TieredAlerts
-from receiver.store.stats import Stats, StatsFilter, Step, stats
+from receiver.store.stats import Stats, StatsFilter, stats
 from receiver.web.access import needs
 from receiver.web.console.drawing import HEIGHT, WIDTH, by_day, chart, heat
 from receiver.web.console.page import page

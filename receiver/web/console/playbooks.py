@@ -9,15 +9,17 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Redirect
 
+from receiver.model.history import Step
+from receiver.model.shapes.pauses import PauseWish
 from receiver.store import pauses
 from receiver.store.database import Database
 from receiver.store.history import decisions, playbooks as loaded, remediations
 from receiver.store.history.decisions import DecisionFilter
 from receiver.store.history.remediations import RunFilter
-from receiver.store.stats import StatsFilter, Step, stats
+from receiver.store.stats import StatsFilter, stats
 from receiver.web.access import needs
 from receiver.web.api.breakers import close_breaker
-from receiver.web.api.pauses import PauseWish, pause_all, resume_all
+from receiver.web.api.pauses import pause_all, resume_all
 from receiver.web.console.page import page
 from receiver.web.console.words import said
 from receiver.web.problems import not_found

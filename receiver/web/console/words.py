@@ -11,13 +11,14 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from litestar.response import Redirect
 
+from receiver.model.shapes.asking import Asked
+from receiver.model.shapes.incident_requests import SilenceWish, TakingWish
+from receiver.model.shapes.remediations import Note
 from receiver.store.database import Database
 from receiver.store.history import remediations as runs
 from receiver.web.access import needs
 from receiver.web.api import incident_requests, remediations
-from receiver.web.api.asking import Asked, Wake
-from receiver.web.api.incident_requests import SilenceWish, TakingWish
-from receiver.web.api.remediations import Note
+from receiver.web.api.asking import Wake
 from receiver.web.problems import conflict, not_found
 from receiver.webhook.access import Role
 

@@ -7,11 +7,12 @@ import pytest
 from sqlalchemy import text
 
 from receiver.model.errors import QueryRefused
+from receiver.model.history import Step
 from receiver.store import rollups
 from receiver.store.database import Database
 from receiver.store.partitions import keep_ahead
 from receiver.store.rollups import HOUR
-from receiver.store.stats import Stats, StatsFilter, Step, stats
+from receiver.store.stats import Stats, StatsFilter, stats
 from receiver.store.tables import OccurrenceRow
 from receiver.store.turns import Turn, claim
 from receiver.upkeep.rollup import count_up

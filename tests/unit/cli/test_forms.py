@@ -7,7 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from receiver.cli.forms import Form, Listed, document, give, give_line, give_list
-from receiver.web.api.shapes import Items
+from receiver.model.shapes.parts import Items
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\u202etxt\nnext\r\x9b31m"
 
