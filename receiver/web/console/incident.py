@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from receiver.model.finding import Finding
+from receiver.model.graph import graph_of
 from receiver.model.remediation import EntryState, Outcome, Run, RunState
 from receiver.model.timeline import Event, Kind
 from receiver.store import requests
@@ -20,6 +21,7 @@ from receiver.store.history.page import MOST
 from receiver.store.history.present import present_of
 from receiver.web.access import needs
 from receiver.web.console.doing import doing, is_asking
+from receiver.web.console.graph import draw
 from receiver.web.console.links import leads
 from receiver.web.console.page import page
 from receiver.web.problems import not_found
@@ -82,6 +84,7 @@ async def show_incident(
         doing=doing(standing, at),
         story=story,
         nodes=nodes_of(story.findings),
+        graph=draw(graph_of(_about(story.findings))),
         links=leads(story.findings),
         days=by_day(happened.items, story.runs),
         happened=happened,
@@ -124,10 +127,15 @@ def nodes_of(findings: Sequence[Finding]) -> list[tuple[Mapping[str, Any], bool]
 
     It is stuck at the step that has gone on longest, unless one has failed.
     """
-    about = next((one.detail for one in findings if one.source == "workflow"), {})
+    about = _about(findings)
     failed, running = list(about.get("failed") or ()), list(about.get("running") or ())
     marked = failed[:1] or running[:1]
     return [(node, any(node is one for one in marked)) for node in (*failed, *running)]
+
+
+def _about(findings: Sequence[Finding]) -> Mapping[str, Any]:
+    """Give what was last found of the workflow; nothing where nobody has looked."""
+    return next((one.detail for one in findings if one.source == "workflow"), {})
 
 
 def _tone(event: Event, ends: Mapping[Any, Outcome | None]) -> str:

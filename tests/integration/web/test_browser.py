@@ -77,6 +77,17 @@ async def seat(browser: Browser, site: Any, **how: Any) -> AsyncIterator[Seat]:
     assert seat.trouble == []
 
 
+def graph() -> dict[str, Any]:
+    """Steps as a look keeps them: hundreds that are done, one that hangs, and one that nobody can read."""
+    done = [{"name": f"part({number})", "type": "Pod", "phase": "Succeeded", "within": 0} for number in range(190)]
+    hangs = {"name": "train(0)", "type": "Pod", "phase": "Running", "within": 0}
+    return {
+        "steps": [{"name": EVIL, "type": "DAG", "phase": "Running", "then": [*range(1, 192)]}, hangs, *done],
+        "stuck": 1,
+        "left_out": {"Succeeded": 9_000},
+    }
+
+
 async def furnish(records: Any) -> int:
     """Fill the service with something of each kind, hostile text included; returns the incident's number."""
     at = datetime.now(UTC) - timedelta(hours=2)
@@ -89,7 +100,10 @@ async def furnish(records: Any) -> int:
     await records.finding(
         incident_id=number,
         summary="Running for 7h, no progress for 6h",
-        detail={"running": [{"name": "train(0)", "type": "Pod", "phase": "Running", "template": "train", "for": "6h"}]},
+        detail={
+            "running": [{"name": "train(0)", "type": "Pod", "phase": "Running", "template": "train", "for": "6h"}],
+            "graph": graph(),
+        },
     )
     await records.finding(incident_id=number, source="log", summary=EVIL, detail={"lines": ["one", EVIL]})
     checks = [{"guard": "cooldown", "passed": False, "measured": "5m", "limit": "1h", "reason": EVIL}]

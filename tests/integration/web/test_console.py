@@ -178,9 +178,14 @@ async def incident_with_a_question(records: Any) -> tuple[int, int]:
     steps = [{"action": "approve"}, {"action": "workflow.restart"}]
     run = await records.run(incident_id=number, alert_id=alert, state="waiting", steps=steps)
     await records.decision(incident_id=number, alert_id=alert, run_id=run)
+    nodes = [
+        {"name": evil, "type": "DAG", "then": [1]},
+        {"name": "train", "type": "Pod", "phase": "Running", "within": 0},
+    ]
+    running = [{"name": "train", "type": "Pod", "phase": "Running", "template": "", "message": evil}]
     await records.finding(
         incident_id=number,
-        detail={"running": [{"name": "train", "type": "Pod", "phase": "Running", "template": "", "message": evil}]},
+        detail={"running": running, "graph": {"steps": nodes, "stuck": 1, "left_out": {"Succeeded": 4711}}},
     )
     await records.finding(incident_id=number, source="links", detail={"Argo": "https://argo/x", "Bad": "javascript:x"})
     checks = [{"guard": "cooldown", "passed": False, "measured": "5m", "limit": "1h", "reason": evil}]
@@ -197,6 +202,10 @@ async def test_the_story_of_an_incident_stands_on_one_page(site: Any, records: A
 
     for told in ("playbook.decided", "cooldown", "5m", "1h", "train", "stuck here", "https://argo/x", "#ops"):
         assert told in page, told
+    drawn = page.split("<svg", 1)[1].split("</section>")[0]
+    assert "It is stuck at train." in drawn
+    assert drawn.count("<rect") == 2
+    assert "4711 Succeeded" in drawn
     assert "<img" not in page
     assert 'href="javascript:' not in page
     assert "formaction" not in page
