@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-long lint format bench docs dashboards environment
+.PHONY: help demo test test-long lint format bench docs reference dashboards pictures environment
 
 # A Python of this machine is used; none is downloaded behind your back.
 export UV_PYTHON_PREFERENCE := only-system
@@ -60,8 +60,12 @@ format: environment ## Put the code into its format, and repair what ruff can re
 bench: environment ## Measure intake and history as ratios, in one run of some minutes (ARGS="deliveries --seconds 3" for a part)
 	$(RUN) python -m tests.bench $(ARGS)
 
-docs: environment ## Check that the documentation is true: links, rooms, states, commands
-	$(RUN) pytest tests/architecture/test_docs.py
+docs: environment ## Check that the documentation is true, and make it a site in site/html
+	$(RUN) pytest tests/architecture/test_docs.py tests/architecture/test_reference.py
+	$(RUN) python -m tests.handbook site
+
+reference: environment ## Write docs/reference anew from the code: commands, settings, playbooks, API, metrics
+	$(RUN) python -m tests.handbook reference
 
 dashboards: environment ## Write the dashboards of Grafana anew from deploy/grafana
 	$(RUN) python -m deploy.grafana
