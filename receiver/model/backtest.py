@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import Enum
 
 from receiver.model.finding import Finding
@@ -133,6 +133,7 @@ class Backtest:
         undecidable: Why the others could not be decided, most often first.
         busiest_hour: Begin of the hour with the most runs; None without any.
         busiest_count: Runs in it.
+        days: How many of each answer were decided on each day, UTC, on which any was, oldest first.
         instead: What did happen where it would have run, most often first.
         instances: The newest of all alerts, newest first.
         notes: What was assumed, and what history does not hold.
@@ -148,6 +149,7 @@ class Backtest:
     undecidable: Mapping[str, int]
     busiest_hour: datetime | None
     busiest_count: int
+    days: Mapping[date, Mapping[Answer, int]]
     instead: Sequence[Instead]
     instances: Sequence[Instance]
     notes: Sequence[str]

@@ -7,7 +7,7 @@ assumed all the same stands in the notes of the result.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -61,6 +61,7 @@ def replay(playbook: Playbook, past: Past, world: World, *, since: datetime, unt
         undecidable=dict(Counter(undecidable).most_common()),
         busiest_hour=busiest_hour,
         busiest_count=busiest_count,
+        days=_days(instances),
         instead=_instead(runs),
         instances=instances[: -MOST_INSTANCES - 1 : -1],
         notes=tuple(_notes(playbook, past, ledger)),
@@ -171,6 +172,13 @@ def _what_happened(past: PastAlert) -> str:
 def _busiest(runs: Sequence[Instance]) -> tuple[datetime | None, int]:
     hours = Counter(one.at.replace(minute=0, second=0, microsecond=0) for one in runs)
     return min(hours.items(), key=lambda one: (-one[1], one[0])) if hours else (None, 0)
+
+
+def _days(instances: Sequence[Instance]) -> dict[date, Mapping[Answer, int]]:
+    days: dict[date, Counter[Answer]] = {}
+    for one in instances:
+        days.setdefault(one.at.astimezone(UTC).date(), Counter())[one.answer] += 1
+    return dict(sorted(days.items()))
 
 
 def _instead(runs: Sequence[Instance]) -> tuple[Instead, ...]:

@@ -79,6 +79,10 @@ def as_json(found: Backtest) -> dict[str, Any]:
         "undecidable": dict(found.undecidable),
         "busiest_hour": found.busiest_hour and found.busiest_hour.isoformat(),
         "busiest_count": found.busiest_count,
+        "days": [
+            {"day": day.isoformat(), "answers": {answer.value: count for answer, count in counts.items()}}
+            for day, counts in found.days.items()
+        ],
         "instead": [
             {
                 "what": one.what,
@@ -125,6 +129,18 @@ async def get(transaction: Transaction, request_id: int) -> Mapping[str, Any] | 
     found = await transaction.execute(select(BacktestRow.result).where(BacktestRow.request_id == request_id))
     result: Mapping[str, Any] | None = found.scalar()
     return result
+
+
+async def newest(transaction: Transaction, playbook: str) -> int | None:
+    """Name the request whose backtest of a playbook was made last; None where none was."""
+    found = await transaction.execute(
+        select(BacktestRow.request_id)
+        .where(BacktestRow.playbook == playbook)
+        .order_by(BacktestRow.at.desc(), BacktestRow.request_id.desc())
+        .limit(1)
+    )
+    number: int | None = found.scalar()
+    return number
 
 
 async def _around(transaction: Transaction, alerts: Sequence[Row], numbers: set[int]) -> dict[int, PastAlert]:

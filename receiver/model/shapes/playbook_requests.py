@@ -1,6 +1,6 @@
 """Runs by hand and backtests: what is asked for, and what a backtest found."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -57,6 +57,13 @@ class InstanceShape(Struct, frozen=True, kw_only=True):
     lasted_seconds: Annotated[float | None, Meta(description="How long it fired; null while it does.")]
 
 
+class DayShape(Struct, frozen=True, kw_only=True):
+    """What would have become of the alerts of one day."""
+
+    day: Annotated[date, Meta(description="In UTC, by when it would have been decided.")]
+    answers: Annotated[dict[str, int], Meta(description="How many of each answer that there was.")]
+
+
 class BacktestShape(Struct, frozen=True, kw_only=True):
     """What a playbook would have done about stored history."""
 
@@ -72,6 +79,7 @@ class BacktestShape(Struct, frozen=True, kw_only=True):
     ]
     busiest_hour: datetime | None
     busiest_count: int
+    days: Annotated[list[DayShape], Meta(description="Each day with an alert, oldest first.")]
     instead: list[InsteadShape]
     instances: Annotated[list[InstanceShape], Meta(description="The newest alerts, newest first, at most 100.")]
     notes: Annotated[list[str], Meta(description="What was assumed, and what was not read.")]

@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from receiver.model.timeline import Event, Kind
-from receiver.store import timeline
+from receiver.store import backtests, requests, timeline
 from receiver.store.database import Database
+from tests.integration.web.past import played
 
 LATER = datetime(2026, 11, 24, 3, 30, tzinfo=UTC)
 BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -302,6 +303,36 @@ async def test_an_admin_pauses_closes_and_sends_again_by_forms(site: Any, record
     assert "an upgrade" not in resumed
     assert "admins" in (await client.get("/deadletters")).text
     assert "pending" in (await client.get("/outbox?state=pending&place=slack")).text
+
+
+async def test_a_backtest_is_asked_for_by_a_form_and_drawn_on_a_calendar(
+    site: Any, records: Any, database: Database
+) -> None:
+    await records.playbook()
+    client = await logged_in(site, "operator")
+    where = "/playbooks/restart-stuck-workflow"
+
+    asked = await client.post(f"{where}/backtests", data={"since": "2026-11-01", "until": "2026-11-24"})
+    pending = (await client.get(asked.headers["location"])).text
+    wrong = await client.post(f"{where}/backtests", data={"since": "", "until": "9999-12-31"})
+    async with database.transaction() as tx:
+        wish = await requests.get(tx, 1)
+        await backtests.keep(tx, 1, played(LATER), at=LATER)
+    drawn = (await client.get(where)).text
+    other = await client.get(f"{where}?asked=4711")
+    await client.post("/login", data={"token": "viewer-token"})
+    refused = await client.post(f"{where}/backtests", data={})
+
+    assert (asked.status_code, asked.headers["location"]) == (303, f"{where}?asked=1#past")
+    assert wish is not None
+    assert [at.isoformat() for at in backtests.range_of(wish)] == [
+        "2026-11-01T00:00:00+00:00",
+        "2026-11-25T00:00:00+00:00",
+    ]
+    assert "It is being played" in pending
+    assert '<span aria-hidden="true">✓</span>1<span class="unseen"> would have run</span>' in drawn
+    assert "It is being played" not in drawn
+    assert (wrong.status_code, other.status_code, refused.status_code) == (400, 404, 403)
 
 
 async def test_what_was_kept_and_how_the_service_is_stand_on_pages(site: Any, records: Any) -> None:

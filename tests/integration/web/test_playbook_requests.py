@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from receiver.model.backtest import Answer, Backtest, Instance, Instead
 from receiver.model.request import Kind
 from receiver.store import backtests, requests
 from receiver.store.database import Database
+from tests.integration.web.past import played
 
 RUNS = "/api/v1/playbooks/restart-stuck-workflow/runs"
 BACKTESTS = "/api/v1/playbooks/restart-stuck-workflow/backtests"
@@ -89,7 +89,7 @@ async def test_a_backtest_is_asked_for_and_then_shown(site: Any, records: Any, d
     wish = await asked(database, number)
     since, until = backtests.range_of(wish)
     async with database.transaction() as tx:
-        await backtests.keep(tx, number, result(), at=NOW)
+        await backtests.keep(tx, number, played(NOW), at=NOW)
 
     shown = await site.get(f"{BACKTESTS}/{number}")
     other = await site.get(f"/api/v1/playbooks/other/backtests/{number}")
@@ -99,6 +99,7 @@ async def test_a_backtest_is_asked_for_and_then_shown(site: Any, records: Any, d
     assert "not there yet" in pending.json()["detail"]
     assert shown.json()["answers"] == {"would_run": 1, "refused": 0, "not_confirmed": 0, "over": 0, "undecidable": 0}
     assert shown.json()["instances"][0]["lasted_seconds"] == 3600
+    assert shown.json()["days"] == [{"day": NOW.date().isoformat(), "answers": {"would_run": 1}}]
     assert shown.json()["instead"] == [
         {"what": "acknowledged", "count": 1, "median_seconds": 3600, "longest_seconds": 3600}
     ]
@@ -111,32 +112,3 @@ async def test_a_backtest_ends_after_it_begins(site: Any, records: Any) -> None:
 
     assert answer.status_code == 400
     assert "since is not before until" in answer.json()["detail"]
-
-
-def result() -> Backtest:
-    hour = timedelta(hours=1)
-    one = Instance(
-        alert_id="202611-1",
-        at=NOW,
-        workflow="argo/etl",
-        answer=Answer.RUN,
-        guard="",
-        reason="All guards agree",
-        instead="acknowledged",
-        lasted=hour,
-    )
-    return Backtest(
-        playbook="restart-stuck-workflow",
-        version="1",
-        since=NOW - 24 * hour,
-        until=NOW,
-        alerts=1,
-        answers={answer: int(answer is Answer.RUN) for answer in Answer},
-        refused_by={},
-        undecidable={},
-        busiest_hour=NOW,
-        busiest_count=1,
-        instead=[Instead(what="acknowledged", count=1, median=hour, longest=hour)],
-        instances=[one],
-        notes=["assumed"],
-    )

@@ -90,6 +90,7 @@ def test_it_would_have_run_where_all_guards_agree_and_the_context_that_is_stored
     assert answers(found) == {"would_run": 1}
     assert found.instances[0].workflow == "argo/etl"
     assert (found.busiest_hour, found.busiest_count) == (NOW, 1)
+    assert found.days == {NOW.date(): {Answer.RUN: 1}}
     assert [(one.what, one.count, one.median) for one in found.instead] == [("ended by itself", 1, HOUR)]
 
 
