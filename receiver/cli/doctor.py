@@ -11,6 +11,7 @@ from typing import Final
 import typer
 
 from receiver.cli.cluster import connect_cluster
+from receiver.cli.provider import open_provider
 from receiver.cli.s3 import make_s3
 from receiver.cli.slack_socket import make_socket
 from receiver.cli.wiring import (
@@ -69,6 +70,7 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     for finding in (*_playbooks(settings), *_templates(settings)):
         yield finding
     things: tuple[tuple[str, Callable[[Settings], Awaitable[Finding | list[Finding]]]], ...] = (
+        ("login", _login),
         ("spool", _spool),
         ("database", _database),
         ("kubernetes", _kubernetes),
@@ -106,6 +108,16 @@ def _tokens(settings: Settings) -> str:
         token.secret.reveal()
     named = ", ".join(f"{token.name} ({token.role})" for token in settings.auth.tokens)
     return named or "none: only this machine may read and post"
+
+
+async def _login(settings: Settings) -> Finding:
+    """See that the provider at which people log in answers; only somebody who logs in shows that it knows us."""
+    async with open_provider(settings) as provider:
+        if provider is None or settings.auth.oidc is None:
+            return Finding(mark="off", thing="login", text="auth.oidc is not set: people log in with a token")
+        await provider.look()
+    lets_in = ", ".join(f"{group} ({role})" for group, role in settings.auth.oidc.roles.items())
+    return Finding(mark="ok", thing="login", text=f"{provider.issuer} lets in {lets_in}")
 
 
 def _playbooks(settings: Settings) -> list[Finding]:

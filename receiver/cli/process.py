@@ -17,6 +17,7 @@ from receiver.cli.cluster import make_fleet
 from receiver.cli.entrance import Entrance, open_entrance
 from receiver.cli.figures import show_work
 from receiver.cli.listening import background, listening, serving, take_port, until_asked_to_stop
+from receiver.cli.provider import people_of
 from receiver.cli.s3 import make_bucket, open_cold, open_s3
 from receiver.cli.slack_socket import socket_of
 from receiver.cli.tracing import keep_traced
@@ -45,6 +46,7 @@ from receiver.web.aside import make_aside
 from receiver.web.bypass import with_short_way
 from receiver.web.feed import Feed
 from receiver.web.health import SPOOL, Check, Condition, State
+from receiver.web.people import People
 from receiver.web.presses import Buttons
 from receiver.web.replay import Replay
 from receiver.webhook.access import Access, Keys
@@ -118,7 +120,9 @@ async def running(settings: Settings, *, say: Callable[[str], None] = say_on_con
         feed = Feed(database)
         cold = await stack.enter_async_context(open_cold(settings, s3))
         pressing = await stack.enter_async_context(socket_of(settings, rooms, labour))
-        app = _app(settings, rooms, labour, entrance, feed, cold=cold, reloading=reloading, pressing=pressing)
+        people = await stack.enter_async_context(people_of(settings))
+        checks = {**_checks(rooms, labour, cold, reloading), **pressing}
+        app = _app(settings, rooms, entrance, feed, cold=cold, people=people, checks=checks)
         drain = entrance.drain
         await stack.enter_async_context(background("drain", lambda: labour.keep_going("drain", drain.step)))
         await stack.enter_async_context(background("worker", _behind_the_door(settings, url, rooms, labour, reloading)))
@@ -147,13 +151,12 @@ def _fleet(settings: Settings, rooms: Rooms) -> Fleet | None:
 def _app(
     settings: Settings,
     rooms: Rooms,
-    labour: Labour,
     entrance: Entrance,
     feed: Feed,
     *,
     cold: Cold | None,
-    reloading: Reloading | None,
-    pressing: Mapping[str, Check],
+    people: People | None,
+    checks: Mapping[str, Check],
 ) -> ASGIApp:
     access = _access(settings)
     door = Door(
@@ -176,8 +179,9 @@ def _app(
         registry=entrance.registry,
         cold=cold,
         buttons=Buttons(settings.slack.signing, settings.slack.users),
+        people=people,
         public_url=settings.server.public_url,
-        checks={SPOOL: entrance.look, **_checks(rooms, labour, cold, reloading), **pressing},
+        checks={SPOOL: entrance.look, **checks},
     )
     return with_short_way(app, door)
 

@@ -360,3 +360,17 @@ class ErrandUnreachable(ErrandError):
 
 class RemoteError(ReceiverError):
     """A Receiver that was asked through its API refused or did not answer."""
+
+
+class LoginError(ReceiverError):
+    """Somebody could not be told from anybody else by the provider at which he logs in."""
+
+
+class ProviderUnreachable(LoginError):
+    """The provider did not answer, or not in time."""
+
+    retryable = True
+
+
+class IdentityRefused(LoginError):
+    """What came back from the provider does not prove who somebody is, or was not meant for this service."""

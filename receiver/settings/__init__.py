@@ -12,7 +12,8 @@ from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -25,12 +26,13 @@ from receiver.model.remediation import Mode
 from receiver.settings.acting import Argo, HttpAction
 from receiver.settings.around import AgentPlace, Prometheus, Pushgateway, Tracing
 from receiver.settings.asking import Alertmanager, Watchdog
+from receiver.settings.entering import Auth, Token
 from receiver.settings.exporting import Exporter
 from receiver.settings.part import Hidden, Part, Secret
 from receiver.settings.telling import Digest, Notifications, Owner, Route, SlackUser, Summary
 from receiver.settings.upkeep import Cleanup, Ops
 
-__all__ = ["Digest", "Hidden", "Notifications", "Owner", "Route", "Secret", "SlackUser", "Summary"]
+__all__ = ["Digest", "Hidden", "Notifications", "Owner", "Route", "Secret", "SlackUser", "Summary", "Token"]
 
 ENVIRONMENT_PREFIX: Final = "RECEIVER_"
 
@@ -58,31 +60,11 @@ class Server(Part, frozen=True):
     host: str = "127.0.0.1"
     """Loopback unless tokens are configured: an open door to the cluster is never a default."""
     port: int = 8080
+    """One that an ordinary user may take."""
     public_url: str | None = None
     """How people reach it, for links in messages."""
     body_limit: int = 16 * 1024 * 1024
     """Bytes of one delivery. A thousand alerts are 0.6 MB; a body over the limit is 413, which is not tried again."""
-
-
-class Token(Part, frozen=True):
-    """Who may knock, and as what."""
-
-    name: str
-    role: Literal["ingest", "viewer", "operator", "admin"]
-    token: Hidden | None = None
-    token_file: str | None = None
-
-    @property
-    def secret(self) -> Secret:
-        """The token itself."""
-        return Secret(self.token, self.token_file, name=f"auth.tokens[{self.name}].token")
-
-
-class Auth(Part, frozen=True):
-    """Who may do what."""
-
-    tokens: tuple[Token, ...] = ()
-    """Without any, the service answers on loopback only."""
 
 
 class Kubernetes(Part, frozen=True):
@@ -108,9 +90,13 @@ class WorkflowLabels(Part, frozen=True):
     """Which labels of an alert mean what; the first that is there counts."""
 
     cluster: tuple[str, ...] = ("cluster",)
+    """Which cluster it is about, where several alert here."""
     workflow: tuple[str, ...] = ("workflow_name", "workflow", "name")
+    """The name of the workflow: the exporter's own label first, then what other rules use."""
     namespace: tuple[str, ...] = ("namespace",)
+    """Where the workflow or the agent lives."""
     agent: tuple[str, ...] = ("agent_type", "agent")
+    """The type of the agent, such as `rex`."""
 
     @property
     def names(self) -> LabelNames:
@@ -122,14 +108,18 @@ class Slack(Part, frozen=True):
     """Where people talk."""
 
     bot_token: Hidden | None = None
+    """Token of an app's bot; it needs `chat:write`. Without it or `webhook_url`, what would be said goes to the log."""
     bot_token_file: str | None = None
     webhook_url: Hidden | None = None
     """An incoming webhook in place of a bot token, not beside one: it posts to its one channel, changes nothing and has
     neither threads nor buttons."""
     webhook_url_file: str | None = None
     api_url: str = "https://slack.com/api/"
+    """Another one only for a proxy or a stand-in."""
     channel: str = "#taskmaster-alerts"
+    """Where whatever no owner and no route leads elsewhere is told."""
     timeout: Duration = Duration(seconds=30)
+    """Of one request; what went unanswered is tried again later."""
     signing_secret: Hidden | None = None
     """By which presses of buttons are known to come from Slack; without it, messages have no buttons."""
     signing_secret_file: str | None = None
@@ -174,9 +164,12 @@ class PagerDuty(Part, frozen=True):
     """Where people are woken."""
 
     routing_key: Hidden | None = None
+    """Integration key of a service with Events API v2; without it nobody is woken."""
     routing_key_file: str | None = None
     events_url: str = "https://events.pagerduty.com"
+    """With or without `/v2/enqueue`; another one for the EU region, a proxy or a stand-in."""
     timeout: Duration = Duration(seconds=30)
+    """Of one request; what went unanswered is tried again later."""
     change_events: bool = False
     """Whether each remediation that acted is told as a change event, beside the pages and waking nobody. Keys of
     rulesets, which begin with R, take none."""
@@ -191,6 +184,7 @@ class PlaybookMode(Part, frozen=True):
     """How far one shipped playbook may go here; going live is one word."""
 
     mode: Mode
+    """`dry_run` decides and records; `propose` asks a person each time; `live` acts."""
 
 
 class Incidents(Part, frozen=True):
@@ -332,11 +326,18 @@ def read_settings(file: Path | None, environment: Mapping[str, str]) -> Settings
 
 
 def check_exposure(settings: Settings) -> None:
-    """Refuse to open an unguarded door to other machines.
+    """Refuse to open an unguarded door to other machines, or one to which nobody could be led back.
 
     Raises:
-        SettingsError: The service would listen beyond loopback without any token.
+        SettingsError: The service would listen beyond loopback without any token, or has no address for a provider.
     """
+    if settings.auth.oidc is not None:
+        parts = urlsplit(settings.server.public_url or "")
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+            raise SettingsError(
+                "auth.oidc needs server.public_url, such as https://receiver.example.org: the provider leads people "
+                "back there, over TLS unless it is this machine"
+            )
     if not settings.auth.tokens and not is_loopback(settings.server.host):
         raise SettingsError(
             f"server.host is {settings.server.host}, but auth.tokens is empty: without tokens the service answers on "

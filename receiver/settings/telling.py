@@ -19,6 +19,7 @@ class Route(Part, frozen=True):
     matchers: tuple[Matcher, ...]
     """What the labels of the incident's worst alert must be; none is met by everything."""
     to: tuple[Literal["slack", "pagerduty"], ...]
+    """Where it is told."""
     channel: str | None = None
     """The Slack channel; null means that of the owner, else `slack.channel`."""
     severities: dict[str, Literal["critical", "error", "warning", "info"]] = msgspec.field(default_factory=dict)

@@ -32,11 +32,24 @@ from receiver.web.api import (
     stream,
 )
 from receiver.web.api.asking import Wake
-from receiver.web.console import assets, history, incident, lists, live, login, now, playbooks as books, system, words
+from receiver.web.console import (
+    assets,
+    history,
+    incident,
+    lists,
+    live,
+    login,
+    now,
+    playbooks as books,
+    provider,
+    system,
+    words,
+)
 from receiver.web.description import WEBHOOK_PATH, describe, schema
 from receiver.web.feed import Feed
 from receiver.web.health import Check, Health, healthz, readyz
 from receiver.web.metrics import Exposition, metrics
+from receiver.web.people import People
 from receiver.web.presses import Buttons
 from receiver.web.question import refuse_unknown
 from receiver.web.replay import Replay
@@ -53,6 +66,7 @@ _CONSOLE: Final = (
     login.show_login,
     login.log_in,
     login.log_out,
+    *provider.HANDLERS,
     live.live,
     now.now,
     incident.show_incident,
@@ -80,6 +94,7 @@ def make_app(
     cold: Cold | None = None,
     bundles: Bundles | None = None,
     buttons: Buttons | None = None,
+    people: People | None = None,
     public_url: str | None = None,
     lifespan: Sequence[AbstractAsyncContextManager[None]] = (),
 ) -> Litestar:
@@ -97,13 +112,14 @@ def make_app(
         cold: Reads alerts of months that lie on S3 alone; None where no bucket is configured.
         bundles: Reads evidence; without it, what lies in Postgres is read.
         buttons: Whose presses in Slack count; without it, nobody's do.
+        people: Those who may log in at a provider; without it, a token is needed.
         checks: What `/readyz` tells beside database and migrations, by name.
         public_url: How people reach the service; where it is `https`, browsers send a session over TLS only.
         lifespan: What lives as long as the application, entered in this order.
     """
     health = Health(database, checks or {})
     exposition = Exposition(registry, database)
-    sessions = Sessions(access, public_url=public_url)
+    sessions = Sessions(access, public_url=public_url, people=people)
     things = {
         "database": database,
         "alerts_of_all_tiers": TieredAlerts(database, cold),

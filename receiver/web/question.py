@@ -14,6 +14,9 @@ from receiver.model.errors import DeliveryError, QueryRefused
 from receiver.model.matcher import Matcher, Operator
 from receiver.webhook.message import parse_time
 
+TAKES_ANY: Final = {"takes_any": True}
+"""Option of a route to which others lead, who add parameters of their own."""
+
 _SIMPLE: Final = re.compile(r"(?P<name>[^=!~]+?)\s*(?P<operator>=~|!~|!=|=)(?P<value>.*)", re.DOTALL)
 
 
@@ -23,7 +26,9 @@ def refuse_unknown(connection: ASGIConnection[Any, Any, Any, Any], handler: Base
     Raises:
         QueryRefused: With the nearest name that is known.
     """
-    given = set() if isinstance(handler, ASGIRouteHandler) else set(connection.query_params)
+    if isinstance(handler, ASGIRouteHandler) or "takes_any" in handler.opt:
+        return
+    given = set(connection.query_params)
     if not given:
         return
     known = set(_parameters(handler))

@@ -6,6 +6,7 @@ changes something and comes in a session must say that a page of this service is
 form, and no page can lie there.
 """
 
+import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http.cookies import CookieError, SimpleCookie
@@ -15,6 +16,8 @@ from urllib.parse import urlsplit
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
 
+from receiver.model.identity import Identity
+from receiver.web.people import ATTEMPT_LASTS, Attempt, People
 from receiver.webhook.access import Access, Caller, Role
 
 LASTS: Final = timedelta(hours=12)
@@ -24,6 +27,8 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _PLAIN: Final = "receiver"
 _SECURE: Final = "__Host-receiver"
 """Browsers take a cookie of such a name over TLS only, and from this host alone."""
+_ATTEMPT: Final = "-login"
+"""Behind the name of the cookie of an attempt to log in at a provider."""
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -38,13 +43,20 @@ class Sessions:
     Args:
         access: Whose tokens open a session.
         public_url: How people reach the service; where it is `https`, so is the cookie.
+        people: Those who may log in at a provider; None where that is not configured.
         now: The present time; aware, UTC.
     """
 
     def __init__(
-        self, access: Access, *, public_url: str | None = None, now: Callable[[], datetime] = _present
+        self,
+        access: Access,
+        *,
+        public_url: str | None = None,
+        people: People | None = None,
+        now: Callable[[], datetime] = _present,
     ) -> None:
         self._access = access
+        self.people = people
         self._now = now
         parts = urlsplit(public_url or "")
         self._origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
@@ -62,14 +74,28 @@ class Sessions:
         """Make the browser forget its session."""
         return self._cookie("", 0)
 
+    def begin(self, people: People, goal: str) -> tuple[Attempt, Cookie]:
+        """Begin an attempt to log in at the provider; gives it, and what the browser keeps of it."""
+        attempt, kept = people.begin(goal, self._now(), secrets.token_bytes)
+        return attempt, self._cookie(kept, int(ATTEMPT_LASTS.total_seconds()), suffix=_ATTEMPT)
+
+    def resume(self, people: People, connection: Connection, state: str) -> Attempt | None:
+        """Take up an attempt of this browser with what came back from the provider; None where there is none."""
+        kept = self._kept(connection, self._name + _ATTEMPT)
+        return people.resume(kept, state, self._now()) if kept else None
+
+    def enter(self, people: People, identity: Identity, role: Role) -> tuple[Cookie, Cookie]:
+        """Open a session for somebody for whom the provider vouches, and forget how he came to it."""
+        session = people.open_session(identity, role, self._now() + LASTS)
+        return self._cookie(session, int(LASTS.total_seconds())), self._cookie("", 0, suffix=_ATTEMPT)
+
     def caller(self, connection: Connection) -> Caller | None:
         """Recognise whoever has logged in; None where nobody has."""
-        try:
-            cookies = SimpleCookie(connection.headers.get("cookie", ""))
-        except CookieError:
+        kept = self._kept(connection, self._name)
+        if kept is None:
             return None
-        kept = cookies.get(self._name)
-        return self._access.keys.in_session(kept.value, self._now()) if kept else None
+        person = self.people.in_session(kept, self._now()) if self.people else None
+        return person or self._access.keys.in_session(kept, self._now())
 
     def complaint(self, connection: Connection, *, in_session: bool) -> str | None:
         """Say why a request that changes something is not believed to come from a page of ours; None where it does.
@@ -87,10 +113,18 @@ class Sessions:
         ours = {f"http://{host}", f"https://{host}", self._origin}
         return None if origin in ours else "the request comes from a page of another origin"
 
-    def _cookie(self, session: str, seconds: int) -> Cookie:
+    def _kept(self, connection: Connection, name: str) -> str | None:
+        try:
+            cookies = SimpleCookie(connection.headers.get("cookie", ""))
+        except CookieError:
+            return None
+        kept = cookies.get(name)
+        return kept.value if kept else None
+
+    def _cookie(self, value: str, seconds: int, *, suffix: str = "") -> Cookie:
         return Cookie(
-            key=self._name,
-            value=session,
+            key=self._name + suffix,
+            value=value,
             path="/",
             max_age=seconds,
             httponly=True,

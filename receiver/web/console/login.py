@@ -1,8 +1,12 @@
-"""Logging in: a token is exchanged for a session, which is all that the browser keeps."""
+"""Logging in: a token is exchanged for a session, which is all that the browser keeps.
+
+Where a provider is configured, people may log in there instead; see `receiver.web.console.provider`.
+"""
 
 import re
 from http import HTTPStatus
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 import structlog
 from litestar import Request, Response, get, post
@@ -30,7 +34,7 @@ async def show_login(
 ) -> Response[str]:
     """Ask for a token."""
     request.scope["user"] = sessions.caller(request)
-    return page(request, "login.html", refused=False, goal=_goal(next_))
+    return page(request, "login.html", refused=False, goal=own_path(next_), provider=provider_of(sessions))
 
 
 @post(LOGIN, opt=OPEN, include_in_schema=False)
@@ -40,11 +44,12 @@ async def log_in(request: Request[Any, Any, Any], sessions: NamedDependency[Sess
     if complaint is not None:
         raise HTTPException(status_code=HTTPStatus.FORBIDDEN.value, detail=complaint)
     form = await request.form()
-    goal = _goal(str(form.get("next", "")))
+    goal = own_path(str(form.get("next", "")))
     cookie = sessions.open(str(form.get("token", "")).strip())
     if cookie is None:
         _log.warning("login_refused")
-        return page(request, "login.html", status=HTTPStatus.UNAUTHORIZED.value, refused=True, goal=goal)
+        shown = {"refused": True, "goal": goal, "provider": provider_of(sessions)}
+        return page(request, "login.html", status=HTTPStatus.UNAUTHORIZED.value, **shown)
     return Redirect(goal, status_code=HTTPStatus.SEE_OTHER.value, cookies=[cookie])
 
 
@@ -57,5 +62,11 @@ async def log_out(request: Request[Any, Any, Any], sessions: NamedDependency[Ses
     return Redirect(LOGIN, status_code=HTTPStatus.SEE_OTHER.value, cookies=[sessions.close()])
 
 
-def _goal(wanted: str | None) -> str:
+def own_path(wanted: str | None) -> str:
+    """Give an address of this service to which one may be led after logging in: the one that is wanted, or the root."""
     return wanted if wanted and _OWN_PATH.fullmatch(wanted) else "/"
+
+
+def provider_of(sessions: Sessions) -> str | None:
+    """Name the host at which people log in; None where they log in by a token only."""
+    return urlsplit(sessions.people.provider.issuer).hostname if sessions.people else None

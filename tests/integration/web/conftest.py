@@ -22,6 +22,7 @@ from receiver.web import health
 from receiver.web.app import make_app
 from receiver.web.feed import Feed
 from receiver.web.health import Check
+from receiver.web.people import People
 from receiver.web.presses import Buttons
 from receiver.web.replay import Replay
 from receiver.webhook.access import Access, Keys
@@ -70,6 +71,7 @@ async def running(
     checks: Mapping[str, Check] | None = None,
     cold: Cold | None = None,
     buttons: Buttons | None = None,
+    people: People | None = None,
 ) -> AsyncIterator[Site]:
     """Serve on a free port of loopback for as long as it is needed."""
     woken: list[int | None] = []
@@ -93,6 +95,7 @@ async def running(
         checks=checks,
         cold=cold,
         buttons=buttons,
+        people=people,
     )
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, ws="none", lifespan="on"))
     task = asyncio.create_task(server.serve())

@@ -7,7 +7,7 @@ from receiver.web.access import needed
 from receiver.webhook.access import HELD, Role
 
 OPEN = {"/healthz", "/readyz", "/metrics"}
-CONSOLE_OPEN = {"/login", "/logout", "/assets/1/1"}
+CONSOLE_OPEN = {"/login", "/login/oidc", "/login/oidc/callback", "/logout", "/assets/1/1"}
 """What is needed to log in, and to log out."""
 WEBHOOK = "/api/v1/webhooks/alertmanager"
 SIGNED = "/api/v1/slack/interactions"
