@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kubernetes import client, watch
 
-from tests.contract.conftest import ARGO, Peer, raw
+from tests.contract.peer import ARGO, Peer, raw
 
 
 async def refusal(asked: Awaitable[object]) -> dict[str, Any]:
@@ -134,12 +134,12 @@ async def test_a_uid_in_a_patch_guards_against_another_workflow_of_the_name(peer
     made = await peer.workflows.create("etl")
 
     status = await refusal(peer.workflows.merge("etl", {"metadata": {"uid": "other"}, "spec": {"shutdown": "Stop"}}))
-    patched = await peer.workflows.merge("etl", {"metadata": {"uid": made["metadata"]["uid"]}, "spec": {"x": 1}})
+    patched = await peer.workflows.merge("etl", {"metadata": {"uid": made["metadata"]["uid"]}, "spec": {"priority": 1}})
 
     assert (status["code"], status["reason"]) == (422, "Invalid")
     assert status["details"]["causes"][0]["field"] == "metadata.uid"
     assert "field is immutable" in status["message"]
-    assert patched["spec"] == {"x": 1}
+    assert patched["spec"] == {"priority": 1}
 
 
 async def test_a_patch_that_changes_nothing_makes_no_new_version(peer: Peer) -> None:
@@ -153,10 +153,10 @@ async def test_a_patch_that_changes_nothing_makes_no_new_version(peer: Peer) -> 
 async def test_a_replacement_must_name_the_version_it_replaces(peer: Peer) -> None:
     made = await peer.workflows.create("etl")
     unversioned = made | {"metadata": {"name": "etl"}}
-    replaced = await peer.workflows.replace("etl", made | {"spec": {"x": 1}})
+    replaced = await peer.workflows.replace("etl", made | {"spec": {"priority": 1}})
 
     assert (await refusal(peer.workflows.replace("etl", unversioned)))["code"] == 422
-    assert (await refusal(peer.workflows.replace("etl", made | {"spec": {"x": 2}})))["reason"] == "Conflict"
+    assert (await refusal(peer.workflows.replace("etl", made | {"spec": {"priority": 2}})))["reason"] == "Conflict"
     assert replaced["metadata"]["generation"] == 2
 
 
@@ -170,14 +170,16 @@ async def test_a_taken_name_is_told_apart_from_a_conflict_by_its_reason(peer: Pe
 
 
 async def test_a_json_patch_is_carried_out_only_when_its_tests_hold(peer: Peer) -> None:
-    await peer.workflows.create("etl", spec={"steps": ["a", "c"]})
-    insert = {"op": "add", "path": "/spec/steps/1", "value": "b"}
+    first, second, third = ({"name": name} for name in "abc")
+    await peer.workflows.create("etl", spec={"imagePullSecrets": [first, third]})
+    insert = {"op": "add", "path": "/spec/imagePullSecrets/1", "value": second}
+    held, not_held = ({"op": "test", "path": "/spec/imagePullSecrets/0/name", "value": value} for value in "ac")
 
-    status = await refusal(peer.workflows.json_patch("etl", [{"op": "test", "path": "/spec/x", "value": 1}, insert]))
-    patched = await peer.workflows.json_patch("etl", [{"op": "test", "path": "/spec/steps/0", "value": "a"}, insert])
+    status = await refusal(peer.workflows.json_patch("etl", [not_held, insert]))
+    patched = await peer.workflows.json_patch("etl", [held, insert])
 
     assert (status["code"], status["reason"]) == (422, "Invalid")
-    assert patched["spec"] == {"steps": ["a", "b", "c"]}
+    assert patched["spec"] == {"imagePullSecrets": [first, second, third]}
 
 
 async def test_a_list_sent_as_a_merge_patch_is_refused(peer: Peer) -> None:
@@ -304,7 +306,7 @@ async def test_a_watch_tells_what_came_after_a_version_and_what_left_its_selecti
     since = (await peer.workflows.list())["metadata"]["resourceVersion"]
     await peer.workflows.create("after", metadata={"labels": {"team": "data"}})
     await peer.workflows.create("unseen")
-    await peer.workflows.merge("after", {"spec": {"x": 1}})
+    await peer.workflows.merge("after", {"spec": {"priority": 1}})
     await peer.workflows.merge("before", {"metadata": {"labels": {"team": "web"}}})
 
     told = await asyncio.to_thread(_watched, peer, 3, resource_version=since, label_selector="team=data")
