@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any, Final
-from urllib.parse import quote
 
 import typer
 
@@ -52,8 +51,6 @@ app = typer.Typer(
     add_completion=False, name="alerts", help="Alerts: every occurrence that was ever delivered.", no_args_is_help=True
 )
 
-_PATH: Final = "/api/v1/alerts"
-
 _WHOLE: Final = 500
 """Lines of a timeline that are shown; the API has all of them."""
 
@@ -84,7 +81,7 @@ def list_alerts(
     cursor: Cursor = None,
 ) -> None:
     """List alerts, newest first."""
-    plain = {
+    plain: dict[str, Any] = {
         "status": status,
         "alertname": alertname,
         "severity": severity,
@@ -97,12 +94,12 @@ def list_alerts(
     }
 
     async def here(own: Own) -> AlertItems:
-        wanted = AlertFilter(labels=matchers(label), **plain)  # type: ignore[arg-type]
+        wanted = AlertFilter(labels=matchers(label), **plain)
         async with _tiered(own) as alerts:
             return alert_items(await alerts.page(wanted, limit=limit, cursor=cursor))
 
     async def there(service: ReceiverClient) -> AlertItems:
-        return await service.read(_PATH, AlertItems, **plain, label=label, limit=limit, cursor=cursor)
+        return await service.alerts.page(**plain, label=label, limit=limit, cursor=cursor)
 
     def told(page: AlertItems) -> None:
         alert_table(page.items)
@@ -131,9 +128,8 @@ def show_alert(
         return (alert_shape(found), event_items(told)) if found and told else None
 
     async def there(service: ReceiverClient) -> tuple[AlertShape, EventItems] | None:
-        path = f"{_PATH}/{quote(alert, safe='')}"
-        found = await service.get(path, AlertShape)
-        told = await service.get(f"{path}/timeline", EventItems, limit=_WHOLE) if found else None
+        found = await service.alerts.get(alert)
+        told = await service.alerts.timeline(alert, limit=_WHOLE) if found else None
         return (found, told) if found and told else None
 
     def told(found: tuple[AlertShape, EventItems]) -> None:

@@ -124,7 +124,7 @@ def list_archives(
         return archive_page(page, await archives.total(own.tx, wanted))
 
     async def there(service: ReceiverClient) -> ArchivePage:
-        return await service.read("/api/v1/archives", ArchivePage, **plain, label=label, limit=limit, cursor=cursor)
+        return await service.archives.page(**plain, label=label, limit=limit, cursor=cursor)
 
     question = asking(Where(config, server, token_file), here=here, there=there)
     tell(question, Way(output=output, told=_listed, name=lambda one: one.id), watch=watch)

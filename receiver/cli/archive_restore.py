@@ -4,15 +4,14 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
-from msgspec import ValidationError, convert, to_builtins
+from msgspec import ValidationError, convert
 
 from receiver.cli.archive_desk import WHICH, At, Which, desk_of, find, moment_of, named, none_of, number_of
 from receiver.cli.desk import answered_by
 from receiver.cli.reading import Config, Server, TokenFile, Where, elsewhere, run, settings_of
 from receiver.cli.tables import say
 from receiver.clients.receiver import ReceiverClient
-from receiver.model.shapes.archives import ArchivePage, RestoreWish
-from receiver.model.shapes.asking import Asked
+from receiver.model.shapes.archives import RestoreWish
 from receiver.pipeline.asked import NOT_RESTORED, restored
 from receiver.settings import Settings
 
@@ -52,7 +51,7 @@ async def _here(settings: Settings, which: str, at: datetime | None, wish: Resto
 async def _there(where: Where, which: str, at: datetime | None, wish: RestoreWish) -> str:
     async with elsewhere(where) as service:
         number = await _number(service, which, at)
-        asked = await service.post(f"/api/v1/archives/{number}/restore", Asked, to_builtins(wish))
+        asked = await service.archives.restore(number, wish)
         if asked is None:
             raise none_of(which, at)
         return (await answered_by(service, asked.request_id)).answer
@@ -69,8 +68,7 @@ async def _number(service: ReceiverClient, which: str, at: datetime | None) -> i
         return number
     namespace, name = named(which, WHICH)
     until = None if at is None else at + timedelta(seconds=1)
-    wanted = {"namespace": namespace, "name": name, "since": at, "until": until, "limit": 1}
-    page = await service.read("/api/v1/archives", ArchivePage, **wanted)
+    page = await service.archives.page(namespace=namespace, name=name, since=at, until=until, limit=1)
     if not page.items:
         raise none_of(which, at)
     return page.items[0].id

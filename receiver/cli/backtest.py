@@ -3,10 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
-from msgspec import to_builtins
 
 from receiver.cli.desk import answered_by
 from receiver.cli.forms import Form, give
@@ -16,7 +14,6 @@ from receiver.clients.receiver import ReceiverClient
 from receiver.model.document import Document
 from receiver.model.duration import format_duration
 from receiver.model.errors import PlaybookError, StoreError
-from receiver.model.shapes.asking import Asked
 from receiver.model.shapes.playbook_requests import BacktestShape, BacktestWish
 from receiver.pipeline.backtest import backtest as play
 from receiver.remediate.language import Playbook, load
@@ -50,13 +47,11 @@ def backtest(
         return backtest_shape(as_json(played))
 
     async def there(service: ReceiverClient) -> BacktestShape | None:
-        path = f"/api/v1/playbooks/{quote(playbook, safe='')}/backtests"
-        wish = to_builtins(BacktestWish(since=begin, until=end))
-        asked = await service.post(path, Asked, wish)
+        asked = await service.playbooks.backtest(playbook, BacktestWish(since=begin, until=end))
         if asked is None:
             return None
         answer = await answered_by(service, asked.request_id)
-        found = await service.get(f"{path}/{asked.request_id}", BacktestShape)
+        found = await service.playbooks.backtested(playbook, asked.request_id)
         if found is None:
             raise StoreError(f"nothing came of the backtest: {answer.answer}")
         return found

@@ -4,7 +4,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Final, Protocol, TypeVar
+from typing import Annotated, Protocol, TypeVar
 
 import typer
 
@@ -53,8 +53,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_PATH: Final = "/api/v1/deadletters"
-
 T = TypeVar("T")
 
 _Shown = tuple[WholeLetterShape, bytes]
@@ -84,8 +82,7 @@ def list_letters(
         return items_of(found, letter_shape)
 
     async def there(service: ReceiverClient) -> Items[DeadLetterShape]:
-        wanted = None if settled is None else str(settled).lower()
-        return await service.read(_PATH, Items[DeadLetterShape], settled=wanted, limit=limit, cursor=cursor)
+        return await service.deadletters.page(settled=settled, limit=limit, cursor=cursor)
 
     question = asking(Where(config, server, token_file), here=here, there=there)
     tell(question, Way(output=output, told=_listed, name=lambda one: one.id), watch=watch)
@@ -110,7 +107,7 @@ def show_letter(
         return (whole_letter_shape(found), found.body or b"") if found else None
 
     async def there(service: ReceiverClient) -> _Shown | None:
-        found = await service.get(f"{_PATH}/{letter}", WholeLetterShape)
+        found = await service.deadletters.get(letter)
         return (found, found.body.encode()) if found else None
 
     shown = learn(Where(config, server, token_file), here=here, there=there)
@@ -223,10 +220,10 @@ class _Elsewhere:
         self._service = service
 
     async def replay(self, letter: int) -> ReplayedShape:
-        return self._there(letter, await self._service.post(f"{_PATH}/{letter}/replay", ReplayedShape, {}))
+        return self._there(letter, await self._service.deadletters.replay(letter))
 
     async def discard(self, letter: int) -> None:
-        self._there(letter, await self._service.post(f"{_PATH}/{letter}/discard", DeadLetterShape, {}))
+        self._there(letter, await self._service.deadletters.discard(letter))
 
     def _there(self, letter: int, found: T | None) -> T:
         if found is None:

@@ -9,10 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
-from urllib.parse import quote
 
 import typer
-from msgspec import Struct, to_builtins
 
 from receiver.cli.person import person
 from receiver.cli.reading import Where, elsewhere, opened, settings_of
@@ -24,7 +22,7 @@ from receiver.model.errors import RemoteError, StoreError
 from receiver.model.incident import IncidentState
 from receiver.model.remediation import Run, RunState
 from receiver.model.request import Kind, Request
-from receiver.model.shapes.asking import Asked
+from receiver.model.shapes.incident_requests import SilenceWish, TakingWish
 from receiver.model.shapes.playbook_requests import RunWish
 from receiver.model.shapes.remediations import RunShape
 from receiver.model.shapes.requests import RequestShape
@@ -60,7 +58,7 @@ class Desk(Protocol):
     async def wish(self, playbook: str, wanted: RunWish) -> int | None:
         """Ask for a run of a playbook; returns the number of the request, None where there is no such playbook."""
 
-    async def tell(self, kind: Kind, incident: int, wish: Struct) -> int | None:
+    async def tell(self, incident: int, wish: TakingWish | SilenceWish) -> int | None:
         """Write down a word about an incident; returns the number of the request, None where there is no such one."""
 
     async def answer(self, request: int) -> RequestShape | None:
@@ -116,26 +114,30 @@ class _Elsewhere:
         self._service = service
 
     async def ask(self, kind: Kind, number: int, note: str) -> int | None:
-        asked = await self._service.post(f"/api/v1/remediations/{number}/{kind.value}", Asked, {"note": note})
+        words = self._service.remediations
+        give = {Kind.APPROVE: words.approve, Kind.REJECT: words.reject, Kind.CANCEL: words.cancel}[kind]
+        asked = await give(number, note)
         return None if asked is None else asked.request_id
 
     async def look(self, number: int) -> RunShape | None:
         try:
-            return await self._service.get(f"/api/v1/remediations/{number}", RunShape)
+            return await self._service.remediations.get(number)
         except RemoteError as error:
             raise RemoteError(f"{error}. What was asked is written down; `remediations show` tells its end") from error
 
     async def wish(self, playbook: str, wanted: RunWish) -> int | None:
-        path = f"/api/v1/playbooks/{quote(playbook, safe='')}/runs"
-        asked = await self._service.post(path, Asked, to_builtins(wanted))
+        asked = await self._service.playbooks.run(playbook, wanted)
         return None if asked is None else asked.request_id
 
-    async def tell(self, kind: Kind, incident: int, wish: Struct) -> int | None:
-        asked = await self._service.post(f"/api/v1/incidents/{incident}/{kind.value}", Asked, to_builtins(wish))
+    async def tell(self, incident: int, wish: TakingWish | SilenceWish) -> int | None:
+        if isinstance(wish, SilenceWish):
+            asked = await self._service.incidents.silence(incident, wish)
+        else:
+            asked = await self._service.incidents.acknowledge(incident, wish)
         return None if asked is None else asked.request_id
 
     async def answer(self, request: int) -> RequestShape | None:
-        return await self._service.get(f"/api/v1/requests/{request}", RequestShape)
+        return await self._service.request(request)
 
 
 class _Here:
@@ -176,7 +178,8 @@ class _Here:
         async with self._database.transaction() as tx:
             return await requests.ask(tx, Kind.RUN, None, asked_by=person(), detail=detail)
 
-    async def tell(self, kind: Kind, incident: int, wish: Struct) -> int | None:
+    async def tell(self, incident: int, wish: TakingWish | SilenceWish) -> int | None:
+        kind = Kind.SILENCE if isinstance(wish, SilenceWish) else Kind.ACKNOWLEDGE
         async with self._database.transaction() as tx:
             found = await incidents.get(tx, incident)
             if found is None:

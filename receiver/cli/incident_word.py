@@ -3,13 +3,12 @@
 from typing import Annotated, Final
 
 import typer
-from msgspec import Struct, ValidationError, convert
+from msgspec import ValidationError, convert
 
 from receiver.cli.desk import answered, desk_at
 from receiver.cli.front import run as run_work
 from receiver.cli.reading import Config, Server, TokenFile, Where, absent
 from receiver.cli.tables import say
-from receiver.model.request import Kind
 from receiver.model.shapes.incident_requests import SilenceWish, TakingWish
 from receiver.pipeline.silencing import NOT_SILENCED
 from receiver.pipeline.taking import NOT_TAKEN
@@ -35,7 +34,7 @@ def acknowledge(
         wish = convert({"note": note}, TakingWish)
     except ValidationError as error:
         raise typer.BadParameter(str(error), param_hint="--note") from error
-    run_work(_give(Where(config, server, token_file), Kind.ACKNOWLEDGE, incident, wish, wait=not no_wait))
+    run_work(_give(Where(config, server, token_file), incident, wish, wait=not no_wait))
 
 
 def silence(
@@ -53,16 +52,17 @@ def silence(
         wish = convert({"reason": reason, "for": length}, SilenceWish)
     except ValidationError as error:
         raise typer.BadParameter(str(error)) from error
-    run_work(_give(Where(config, server, token_file), Kind.SILENCE, incident, wish, wait=not no_wait))
+    run_work(_give(Where(config, server, token_file), incident, wish, wait=not no_wait))
 
 
-async def _give(where: Where, kind: Kind, number: int, wish: Struct, *, wait: bool) -> None:
+async def _give(where: Where, number: int, wish: TakingWish | SilenceWish, *, wait: bool) -> None:
     """Give the word, and wait until it was acted on unless told otherwise; exits with 1 where nothing came of it."""
     async with desk_at(where) as desk:
-        asked = await desk.tell(kind, number, wish)
+        asked = await desk.tell(number, wish)
         if asked is None:
             raise absent(f"incident {number}", "incidents list")
-        say(f"request {asked} is written down: {kind.value} incident {number}")
+        what = "silence" if isinstance(wish, SilenceWish) else "acknowledge"
+        say(f"request {asked} is written down: {what} incident {number}")
         if not wait:
             return
         found = await answered(desk, asked)

@@ -43,8 +43,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_PATH: Final = "/api/v1/incidents"
-
 _WHOLE: Final = 500
 """Lines of a timeline that are shown; the API has all of them."""
 
@@ -70,14 +68,14 @@ def list_incidents(
     cursor: Cursor = None,
 ) -> None:
     """List incidents, newest first."""
-    wanted = {"state": state, "namespace": namespace, "workflow": workflow, "severity": severity}
+    wanted: dict[str, Any] = {"state": state, "namespace": namespace, "workflow": workflow, "severity": severity}
 
     async def here(own: Own) -> Items[IncidentShape]:
-        found = await incidents.page(own.tx, IncidentFilter(**wanted), limit=limit, cursor=cursor)  # type: ignore[arg-type]
+        found = await incidents.page(own.tx, IncidentFilter(**wanted), limit=limit, cursor=cursor)
         return items_of(found, incident_shape)
 
     async def there(service: ReceiverClient) -> Items[IncidentShape]:
-        return await service.read(_PATH, Items[IncidentShape], **wanted, limit=limit, cursor=cursor)
+        return await service.incidents.page(**wanted, limit=limit, cursor=cursor)
 
     question = asking(Where(config, server, token_file), here=here, there=there)
     tell(question, Way(output=output, told=_listed, name=lambda one: one.id), watch=watch)
@@ -102,11 +100,9 @@ def show_incident(
         return story, items_of(await timeline.of_incident(own.tx, incident, limit=_WHOLE), event_shape)
 
     async def there(service: ReceiverClient) -> _Told | None:
-        path = f"{_PATH}/{incident}"
-        story = await service.get(path, StoryShape)
-        if story is None:
-            return None
-        return story, await service.read(f"{path}/timeline", Items[EventShape], limit=_WHOLE)
+        story = await service.incidents.get(incident)
+        told = await service.incidents.timeline(incident, limit=_WHOLE) if story else None
+        return (story, told) if story and told else None
 
     question = asking(Where(config, server, token_file), here=here, there=there)
     way = Way(output=output, told=_tell, shape=_whole)

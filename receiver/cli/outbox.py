@@ -49,7 +49,6 @@ app = typer.Typer(
     add_completion=False, name="outbox", help="What people were told, and what became of it.", no_args_is_help=True
 )
 
-_PATH: Final = "/api/v1/outbox"
 _POLL: Final = timedelta(seconds=0.5)
 
 
@@ -74,8 +73,7 @@ def list_messages(
         return items_of(await messages.page(own.tx, wanted, limit=limit, cursor=cursor), message_shape)
 
     async def there(service: ReceiverClient) -> Items[MessageShape]:
-        asked: dict[str, object] = {"state": state, "place": place, "incident": incident}
-        return await service.read(_PATH, Items[MessageShape], **asked, limit=limit, cursor=cursor)
+        return await service.outbox.page(state=state, place=place, incident=incident, limit=limit, cursor=cursor)
 
     question = asking(Where(config, server, token_file), here=here, there=there)
     tell(question, Way(output=output, told=_listed, name=lambda one: one.id), watch=watch)
@@ -119,7 +117,7 @@ def show_message(
         return message_shape(found) if found else None
 
     async def there(service: ReceiverClient) -> MessageShape | None:
-        return await service.get(f"{_PATH}/{message}", MessageShape)
+        return await service.outbox.get(message)
 
     question = asking(Where(config, server, token_file), here=here, there=there)
     tell(question, Way(output=output, told=_tell), missing=absent(f"message {message}", "outbox list"), watch=watch)
@@ -166,7 +164,7 @@ async def _replayed(where: Where, numbers: list[int], *, wait: bool) -> list[Mes
         if where.server is not None:
             service = await stack.enter_async_context(elsewhere(where))
             for number in numbers:
-                if await service.post(f"{_PATH}/{number}/replay", MessageShape, {}) is None:
+                if await service.outbox.replay(number) is None:
                     raise absent(f"message {number}", "outbox list")
             return [await _ended_there(service, number, wait=wait) for number in numbers]
         settings = settings_of(where.config)
@@ -182,7 +180,7 @@ async def _replayed(where: Where, numbers: list[int], *, wait: bool) -> list[Mes
 async def _ended_there(service: ReceiverClient, number: int, *, wait: bool) -> MessageShape:
     """Wait until a service has tried a message; one that is tried again later is not waited for."""
     while True:
-        found = await service.get(f"{_PATH}/{number}", MessageShape)
+        found = await service.outbox.get(number)
         if found is None:
             raise absent(f"message {number}", "outbox list")
         if not wait or _is_tried(found):

@@ -1,7 +1,7 @@
 """`receiver remediations pause` and `resume`: the one switch that stops all playbooks."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -11,11 +11,9 @@ from receiver.cli.reading import Config, Output, Own, Server, TokenFile, Where, 
 from receiver.cli.tables import cell, say
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.duration import Duration
-from receiver.model.shapes.pauses import Pauses, PauseShape
+from receiver.model.shapes.pauses import Pauses, PauseShape, PauseWish
 from receiver.store import pauses
 from receiver.web.api.pauses import pause_shape
-
-_PATH: Final = "/api/v1/remediations"
 
 
 def pause(
@@ -38,7 +36,7 @@ def pause(
         return pause_shape(begun)
 
     async def there(service: ReceiverClient) -> PauseShape:
-        return await service.order(f"{_PATH}/pause", PauseShape, {"reason": reason, "for": length})
+        return await service.remediations.pause(PauseWish(reason=reason, for_=length))
 
     paused = learn(Where(config, server, token_file), here=here, there=there)
     until = f"until {cell(paused.expires_at)}" if paused.expires_at else "until `receiver remediations resume`"
@@ -55,7 +53,7 @@ def resume(
         return Pauses(items=[pause_shape(one) for one in ended])
 
     async def there(service: ReceiverClient) -> Pauses:
-        return await service.order(f"{_PATH}/resume", Pauses, {})
+        return await service.remediations.resume()
 
     ended = learn(Where(config, server, token_file), here=here, there=there)
     give(ended, output, lambda: _tell_ended(ended))

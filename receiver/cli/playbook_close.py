@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
 
@@ -12,7 +11,6 @@ from receiver.cli.reading import Config, Output, Own, Server, TokenFile, Where, 
 from receiver.cli.tables import say
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.shapes.breakers import StandingShape
-from receiver.model.shapes.playbooks import PlaybookTextShape
 from receiver.store import standings
 from receiver.store.history import playbooks
 from receiver.web.api.breakers import standing_shape
@@ -38,9 +36,8 @@ def close(
         return standing_shape(before), standing_shape(await standings.read(own.tx, name))
 
     async def there(service: ReceiverClient) -> _Standings | None:
-        path = f"/api/v1/playbooks/{quote(name, safe='')}"
-        found = await service.get(path, PlaybookTextShape)
-        after = await service.post(f"{path}/close", StandingShape, {})
+        found = await service.playbooks.get(name)
+        after = await service.playbooks.close(name)
         return None if found is None or after is None else (found.standing, after)
 
     found = learn(Where(config, server, token_file), here=here, there=there)

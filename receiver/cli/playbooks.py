@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final
-from urllib.parse import quote
+from typing import Annotated
 
 import typer
 
@@ -25,8 +24,6 @@ from receiver.web.api.playbooks import playbook_shape, playbook_text_shape
 app = typer.Typer(
     add_completion=False, name="playbooks", help="Playbooks: what may be done about which alert.", no_args_is_help=True
 )
-
-_PATH: Final = "/api/v1/playbooks"
 
 app.command("close")(playbook_close.close)
 app.command("run")(playbook_run.run)
@@ -50,7 +47,7 @@ def list_playbooks(
         return PlaybookList(items=[playbook_shape(one) for one in await playbooks.all_loaded(own.tx)])
 
     async def there(service: ReceiverClient) -> PlaybookList:
-        return await service.read(_PATH, PlaybookList)
+        return await service.playbooks.all()
 
     question = asking(Where(config, server, token_file), here=here, there=there)
     tell(question, Way(output=output, told=_listed, name=lambda one: one.name), watch=watch)
@@ -79,7 +76,7 @@ def show_playbook(
         return playbook_text_shape(found) if found else None
 
     async def there(service: ReceiverClient) -> PlaybookTextShape | None:
-        return await service.get(f"{_PATH}/{quote(name, safe='')}", PlaybookTextShape)
+        return await service.playbooks.get(name)
 
     question = asking(Where(config, server, token_file), here=here, there=there)
     tell(question, Way(output=output, told=_tell), missing=absent(f"playbook {name!r}", "playbooks list"))

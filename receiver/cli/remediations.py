@@ -1,7 +1,7 @@
 """`receiver remediations`: what was done, step by step, and a person's word about it."""
 
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Annotated, Any
 
 import typer
 
@@ -45,8 +45,6 @@ app = typer.Typer(
 app.command("pause")(pauses.pause)
 app.command("resume")(pauses.resume)
 
-_PATH: Final = "/api/v1/remediations"
-
 Remediation = Annotated[int, typer.Argument(metavar="ID", help="Number of the remediation.")]
 Note = Annotated[str, typer.Option(help="Why; for the record.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Leave it queued; else wait until the remediation has ended.")]
@@ -70,15 +68,14 @@ def list_remediations(
     cursor: Cursor = None,
 ) -> None:
     """List remediations, newest first."""
-    plain = {"outcome": outcome, "playbook": playbook, "workflow": workflow, "namespace": namespace}
+    plain: dict[str, Any] = {"outcome": outcome, "playbook": playbook, "workflow": workflow, "namespace": namespace}
 
     async def here(own: Own) -> Items[RunShape]:
-        wanted = RunFilter(state=state, incident_id=incident, **plain)  # type: ignore[arg-type]
+        wanted = RunFilter(state=state, incident_id=incident, **plain)
         return items_of(await remediations.page(own.tx, wanted, limit=limit, cursor=cursor), run_shape)
 
     async def there(service: ReceiverClient) -> Items[RunShape]:
-        asked = {"state": state, "incident": incident, **plain}
-        return await service.read(_PATH, Items[RunShape], **asked, limit=limit, cursor=cursor)
+        return await service.remediations.page(state=state, incident=incident, **plain, limit=limit, cursor=cursor)
 
     question = asking(Where(config, server, token_file), here=here, there=there)
     tell(question, Way(output=output, told=_listed, name=lambda one: one.id), watch=watch)
@@ -101,7 +98,7 @@ def show_remediation(
         return run_shape(found) if found else None
 
     async def there(service: ReceiverClient) -> RunShape | None:
-        return await service.get(f"{_PATH}/{remediation}", RunShape)
+        return await service.remediations.get(remediation)
 
     question = asking(Where(config, server, token_file), here=here, there=there)
     missing = absent(f"remediation {remediation}", "remediations list")

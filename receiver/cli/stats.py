@@ -1,7 +1,7 @@
 """`receiver stats`: what happened over time, what was loud and what was silent."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -39,7 +39,7 @@ def show_stats(
     """Count what happened over time: by default in the last day, by the hour."""
     now = datetime.now(UTC)
     end = moment(until, "--until") or now
-    plain = {
+    plain: dict[str, Any] = {
         "since": moment(since, "--since") or end - DAY,
         "until": end,
         "step": step,
@@ -50,10 +50,10 @@ def show_stats(
     }
 
     async def here(own: Own) -> StatsShape:
-        return stats_shape(await stats(own.tx, StatsFilter(**plain), now=now, top=top))  # type: ignore[arg-type]
+        return stats_shape(await stats(own.tx, StatsFilter(**plain), now=now, top=top))
 
     async def there(service: ReceiverClient) -> StatsShape:
-        return await service.read("/api/v1/stats", StatsShape, **plain, top=top)
+        return await service.stats(**plain, top=top)
 
     question = asking(Where(config, server, token_file), here=here, there=there)
     tell(question, Way(output=output, told=_tell), watch=watch)

@@ -24,9 +24,7 @@ from receiver.model.alert import AlertStatus
 from receiver.model.duration import Duration
 from receiver.model.errors import AlertmanagerUnreachable, ReceiverError, RemoteError, SettingsError
 from receiver.model.matcher import Matcher, Operator
-from receiver.model.shapes.alerts import AlertItems, AlertShape
-from receiver.model.shapes.messages import MessageShape
-from receiver.model.shapes.parts import Items
+from receiver.model.shapes.alerts import AlertShape
 from receiver.settings import Settings
 
 T = TypeVar("T")
@@ -195,7 +193,7 @@ async def _ends(trial: Trial, peer: AlertmanagerClient, where: Where | None) -> 
             lambda: _received(trial, service, AlertStatus.RESOLVED),
             "Has its route send_resolved, and a group_interval below --within?",
         )
-        told = await service.read("/api/v1/outbox", Items[MessageShape], incident=alert.incident_id)
+        told = await service.outbox.page(incident=alert.incident_id)
         for message in reversed(told.items):
             end = f"{message.state.value} {message.error}".rstrip()
             say(f"    {message.place.value} {message.address}: {message.act.value}, {end}")
@@ -213,9 +211,7 @@ async def _held(trial: Trial, peer: AlertmanagerClient) -> HeldAlert | None:
 
 async def _received(trial: Trial, service: ReceiverClient, status: AlertStatus) -> AlertShape | None:
     test = trial.labels.get("test_id")
-    page = await service.read(
-        "/api/v1/alerts",
-        AlertItems,
+    page = await service.alerts.page(
         alertname=trial.name,
         label=[f"test_id={test}"] if test else None,
         since=trial.started_at - timedelta(minutes=5),

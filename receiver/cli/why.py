@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -12,10 +11,7 @@ from receiver.cli.tables import cell, say, table
 from receiver.cli.telling import Watch, Way, tell
 from receiver.clients.receiver import ReceiverClient
 from receiver.model.manual import request_of
-from receiver.model.shapes.alerts import AlertShape
 from receiver.model.shapes.decisions import DecisionShape
-from receiver.model.shapes.incidents import IncidentShape
-from receiver.model.shapes.parts import Items
 from receiver.model.shapes.requests import RequestShape
 from receiver.store import requests
 from receiver.store.database import Transaction
@@ -91,18 +87,18 @@ async def _decisions_of(service: ReceiverClient, about: str, number: int | None)
     """Ask a service for the same."""
     wish, asked = None, request_of(about)
     if number is not None:
-        there = await service.get(f"/api/v1/incidents/{number}", IncidentShape) is not None
-        wanted: dict[str, object] = {"incident": number}
+        there = await service.incidents.get(number) is not None
+        wanted: dict[str, Any] = {"incident": number}
     else:
         if asked is not None:
-            wish = await service.get(f"/api/v1/requests/{asked}", RequestShape)
+            wish = await service.request(asked)
             there = wish is not None
         else:
-            there = await service.get(f"/api/v1/alerts/{quote(about, safe='')}", AlertShape) is not None
+            there = await service.alerts.get(about) is not None
         wanted = {"alert": about}
     if not there:
         return None
-    page = await service.read("/api/v1/decisions", Items[DecisionShape], **wanted, limit=MOST)
+    page = await service.decisions(**wanted, limit=MOST)
     return _Known(decisions=list(reversed(page.items)), wish=wish)
 
 
