@@ -193,7 +193,12 @@ class Faults:
                 await self._carry(request, handler, place)
                 self.requests[place] = replace(self.requests[place], status=None)
         if fault.kind in {FaultKind.HANG, FaultKind.HANG_AFTER}:
-            await self._released.wait()
+            return await self._hang(request)
+        return _reset(request)
+
+    async def _hang(self, request: web.Request) -> web.StreamResponse:
+        """Keep a request waiting until the stand-in is closed."""
+        await self._released.wait()
         return _reset(request)
 
     async def _log(self, request: web.Request) -> int:

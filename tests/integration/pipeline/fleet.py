@@ -3,23 +3,18 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
-from sqlalchemy import text
+import psycopg
 
-from receiver.clients.argo import ArgoServer as ArgoServerClient
-from receiver.clients.kubernetes import Cluster
 from receiver.model.document import Document
-from receiver.model.duration import Duration
 from receiver.model.errors import ReceiverError
-from receiver.model.incident import LabelNames
 from receiver.pipeline.look import look
 from receiver.pipeline.rooms import Rooms
-from receiver.pipeline.send import send
 from receiver.pipeline.tick import tick
 from receiver.remediate.language import Playbook, load
 from receiver.sandbox.alertmanager import Firing, delivery
@@ -29,11 +24,9 @@ from receiver.sandbox.kubernetes import POD, WORKFLOW, ApiServer, Json
 from receiver.sandbox.kubernetes.kind import EVENT
 from receiver.sandbox.kubernetes.registry import timestamp
 from receiver.sandbox.scenario import running_workflow, stuck_workflow
-from receiver.settings import Kubernetes, Settings
 from receiver.store import looks, pauses, sweeps
 from receiver.store.database import Database, Transaction
 from receiver.store.intake import Intake
-from receiver.store.jobs import Queue
 from receiver.webhook.message import parse
 
 from .conftest import Clock
@@ -43,8 +36,6 @@ NAMESPACE = "fleet"
 IDLE = timedelta(minutes=30)
 SKEW = timedelta(seconds=20)
 """By how much the clock of the second replica is ahead."""
-TIMEOUT = timedelta(seconds=0.5)
-"""Of a request to the cluster: a frozen server costs so much real time."""
 
 _CONFIRM = 'workflow.phase in ["Running", "Pending"] && !workflow.suspended && workflow.idle > duration("30m")'
 _PLAYBOOK = """
@@ -118,6 +109,8 @@ class Fleet:
 
     replicas: tuple[Rooms, ...]
     databases: tuple[MortalDatabase, ...]
+    outside: psycopg.AsyncConnection[Any]
+    """The test's own, in which nobody dies; each statement is a transaction."""
     intake: Intake
     clock: Clock
     cluster: ApiServer
@@ -128,7 +121,6 @@ class Fleet:
     names: list[str] = field(default_factory=list)
     alerts: dict[tuple[str, str], Firing] = field(default_factory=dict)
     jobs: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    running: set[asyncio.Task[None]] = field(default_factory=set)
     paused: bool = False
     seen: Counter[str] = field(default_factory=Counter)
     judged: int = 0
@@ -225,34 +217,36 @@ class Fleet:
         async with Database.transaction(self.databases[0]) as transaction:
             yield transaction
 
-    async def rows(self, query: str) -> list[tuple[Any, ...]]:
+    async def rows(self, query: LiteralString) -> list[tuple[Any, ...]]:
         """Ask the database."""
-        async with self.transaction() as transaction:
-            return [tuple(row) for row in await transaction.execute(text(query))]
+        return await (await self.outside.execute(query)).fetchall()
 
     async def take_jobs(self) -> None:
         """Take what the queue holds into our own hands."""
-        async with self.transaction() as transaction:
-            taken = await transaction.execute(
-                text("delete from procrastinate_jobs where status = 'todo' returning id, task_name, args")
-            )
-            self.jobs += [(row.task_name, row.args) for row in sorted(taken, key=lambda row: row.id)]
+        taken = await self.rows("delete from procrastinate_jobs where status = 'todo' returning id, task_name, args")
+        self.jobs += [(name, arguments) for _, name, arguments in sorted(taken, key=lambda job: job[0])]
 
-    async def work(self, chance: random.Random, *, most: int, both: bool) -> None:
-        """Do some jobs in any order, on one replica or on both at once; what a death interrupts may come back."""
+    async def work(self, chance: random.Random, *, most: int, both: bool) -> int:
+        """Do some jobs in any order, on one replica or on both at once; what a death interrupts may come back.
+
+        Returns:
+            How many.
+        """
         await self.take_jobs()
-        for _ in range(min(most, len(self.jobs))):
+        due = min(most, len(self.jobs))
+        for _ in range(due):
             job = self.jobs.pop(chance.randrange(len(self.jobs)))
             replicas = (0, 1) if both else (chance.randrange(2),)
             # Of what a death interrupts, some is found by the reaper, and some is left to the sweep.
             died = await asyncio.gather(*(self._do(replica, *job) for replica in replicas))
             if any(died) and chance.random() < 0.5:
                 self.jobs.append(job)
+        return due
 
     async def _do(self, replica: int, name: str, arguments: Mapping[str, Any]) -> bool:
         """Do one job; answers whether it died."""
         task = asyncio.ensure_future(self._carry(self.replicas[replica], name, arguments))
-        self.running.add(task)
+        self.witness.running.add(task)
         self.seen["jobs"] += 1
         try:
             await asyncio.wait({task})
@@ -261,7 +255,7 @@ class Fleet:
                 return True
             error = task.exception()
         finally:
-            self.running.discard(task)
+            self.witness.running.discard(task)
         if isinstance(error, Killed):
             self.seen["killed in a transaction"] += 1
             return True
@@ -278,14 +272,12 @@ class Fleet:
                 await look(rooms, **arguments)
             case "tick":
                 await tick(rooms, **arguments)
-            case "send":
-                await send(rooms, **arguments)
             case _:
                 raise AssertionError(f"nobody does {name}")
 
     def strike(self) -> None:
         """Kill whoever waits for an answer now."""
-        for task in self.running:
+        for task in self.witness.running:
             task.cancel()
 
     async def pass_by(self, length: timedelta) -> None:
@@ -338,66 +330,3 @@ class Fleet:
             if complaints:
                 before = "\n".join(f"{one.at} {one.verb} {one.name} {one.operation}" for one in self.judge.deeds)
                 raise AssertionError("\n".join([*complaints, "after:", before]))
-
-
-@asynccontextmanager
-async def fleet_on(url: str, limits: Limits, way: str) -> AsyncIterator[Fleet]:
-    """Open a fleet on a fresh database."""
-    clock = Clock()
-    async with AsyncExitStack() as stack:
-        cluster = ApiServer(clock=clock)
-        witness = cluster.faults = Witness(cluster.storage, clock)
-        await stack.enter_async_context(cluster)
-        archive = await stack.enter_async_context(ArgoServer(cluster))
-        door = Database(url, connections=2)
-        await door.open()
-        stack.push_async_callback(door.close)
-        door_queue = Queue(door)
-        await door_queue.open()
-        replicas, databases = [], []
-        for number in range(2):
-            database = MortalDatabase(url, connections=4)
-            await database.open()
-            stack.push_async_callback(database.close)
-            queue = Queue(database)
-            await queue.open()
-            client = Cluster.at(cluster.url, cluster.token, timeout=TIMEOUT)
-            stack.push_async_callback(client.close)
-            server = ArgoServerClient(archive.origin, lambda: cluster.token, cluster=client, timeout=TIMEOUT)
-            stack.push_async_callback(server.close)
-            databases.append(database)
-            replicas.append(
-                Rooms(
-                    database=database,
-                    queue=queue,
-                    playbooks=playbooks(limits, way),
-                    kubernetes=Kubernetes(namespaces=(NAMESPACE,)),
-                    routes=Settings().routes,
-                    paces={},
-                    linger=Duration(minutes=5),
-                    cluster=client,
-                    argo=server,
-                    now=_ahead(clock, SKEW * number),
-                    say=lambda _: None,
-                )
-            )
-        yield Fleet(
-            replicas=tuple(replicas),
-            databases=tuple(databases),
-            intake=Intake(door, door_queue, LabelNames()),
-            clock=clock,
-            cluster=cluster,
-            argo=ArgoController(cluster),
-            archive=archive,
-            witness=witness,
-            judge=Judge(
-                limits=limits,
-                idle=IDLE,
-                skew=SKEW + timedelta(seconds=2),
-                archived=archive.archive.get,
-            ),
-        )
-
-
-def _ahead(clock: Clock, by: timedelta) -> Callable[[], datetime]:
-    return lambda: clock() + by

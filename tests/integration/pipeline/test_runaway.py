@@ -1,7 +1,11 @@
 """Remediation never runs away: random fleets, alerts, faults, deaths and clocks, judged by what the API server saw.
 
-Each example is one history, played on two replicas of a database of its own. What was done is read from the requests
-that took effect, never from Receiver. `RECEIVER_LONG_TESTS=1` plays a hundred thousand steps.
+Each example is one history, played on two replicas of one database, which is emptied between histories. What was done
+is read from the requests that took effect, never from Receiver.
+
+`RECEIVER_LONG_TESTS=1` plays a hundred thousand steps in parts, which xdist may play side by side;
+`RECEIVER_RUNAWAY_STEPS` says another number, and `RECEIVER_RUNAWAY_SEED` another begin of the seeds, to play other
+histories, on another machine for instance.
 """
 
 import asyncio
@@ -11,27 +15,29 @@ import random
 from collections import Counter
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from pathlib import Path
 from typing import NamedTuple
 
-import psycopg
 import pytest
-from hypothesis import HealthCheck, Phase, settings, strategies as st
+import uvloop
+from hypothesis import HealthCheck, Phase, seed, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
 from receiver.model.remediation import Outcome
-from receiver.store.embedded import EmbeddedPostgres
 
-from .fleet import DONE, STUCK, WAYS, Fleet, fleet_on
+from .fleet import DONE, STUCK, WAYS, Fleet
+from .ground import Ground, ground_on
 from .witness import Limits
 
 LONG = os.environ.get("RECEIVER_LONG_TESTS", "") not in {"", "0"}
-EXAMPLES, STEPS = (1_000, 100) if LONG else (6, 50)
+PARTS = range(50 if LONG else 1)
+STEPS_WANTED = int(os.environ.get("RECEIVER_RUNAWAY_STEPS", "100000")) // len(PARTS) if LONG else 1
+FIRST_SEED = int(os.environ.get("RECEIVER_RUNAWAY_SEED", "0"))
+HISTORIES, STEPS = (10, 100) if LONG else (6, 50)
+"""Histories of one seed, and steps of each."""
 PROFILE = settings(
-    max_examples=EXAMPLES,
+    max_examples=HISTORIES,
     stateful_step_count=STEPS,
-    derandomize=True,
     deadline=None,
     database=None,
     phases=(Phase.generate,),
@@ -51,6 +57,8 @@ LIMITS = st.builds(
 )
 COURSES = st.sampled_from(("hang, succeed", "hang", "hang, fail", "hang, hang, succeed", "hang, wait"))
 CHANCES = st.integers(0, 2**16)
+SEEN = Counter[str]()
+"""What all parts in this process saw so far."""
 
 
 class Working(NamedTuple):
@@ -73,7 +81,7 @@ EVENTS = st.one_of(
         for name, weight, given in (
             ("people_submit", 1, {"stuck": st.sampled_from((True, True, False)), "course": COURSES}),
             ("alerts_fire", 4, {"chance": CHANCES, "number": st.integers(1, 4)}),
-            ("an_alert_ends", 1, {"chance": CHANCES}),
+            ("an_alert_ends", 2, {"chance": CHANCES}),
             (
                 "a_workflow_changes",
                 1,
@@ -82,7 +90,7 @@ EVENTS = st.one_of(
             ("argo_archives", 2, {"chance": CHANCES, "early": st.booleans()}),
             ("time_passes", 6, {"seconds": st.sampled_from((2, 5, 20, 60, 90, 300, 2_000))}),
             ("the_clock_jumps", 1, {"seconds": st.sampled_from((-240, -40, 10_800))}),
-            ("people_pause_or_resume", 1, {"begin": st.sampled_from((True, False, False))}),
+            ("people_pause_or_resume", 1, {"begin": st.sampled_from((True, False, False, False, False))}),
             (
                 "the_cluster_refuses",
                 2,
@@ -121,34 +129,10 @@ EVENTS = st.one_of(
 """What may happen: a method of `History` and its arguments, those that are wanted often more than once."""
 
 
-class Server:
-    """The Postgres of the session, with a fresh database for each history."""
-
-    def __init__(self, postgres: EmbeddedPostgres, template: str) -> None:
-        self._url = postgres.url
-        self._template = template
-        self._numbers = itertools.count(1)
-
-    def make(self) -> str:
-        name = f"runaway_{os.getpid()}_{next(self._numbers)}"
-        self._execute("create database {} template {} strategy file_copy", name, self._template)
-        return name
-
-    def at(self, name: str) -> str:
-        return make_conninfo(self._url, dbname=name)
-
-    def drop(self, name: str) -> None:
-        self._execute("drop database {} with (force)", name)
-
-    def _execute(self, statement: str, *names: str) -> None:
-        with psycopg.connect(self._url, autocommit=True) as connection:
-            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
-
-
 class History(RuleBasedStateMachine):
     """One random history."""
 
-    server: Server
+    ground: Ground
     runner: asyncio.Runner
     seen: Counter[str]
 
@@ -157,13 +141,10 @@ class History(RuleBasedStateMachine):
         self.fleet: Fleet
         self.begun = False
         self.stack = AsyncExitStack()
-        self.name = ""
 
     @initialize(limits=LIMITS, way=st.sampled_from(sorted(WAYS)))
     def begin(self, limits: Limits, way: str) -> None:
-        self.name = self.server.make()
-        opened = self.stack.enter_async_context(fleet_on(self.server.at(self.name), limits, way))
-        self.fleet = self.runner.run(opened)
+        self.fleet = self.runner.run(self.stack.enter_async_context(self.ground.fleet(limits, way)))
         self.begun = True
         for course in ("hang, succeed", "hang", "hang, hang, succeed"):
             self.fleet.submit(course, stuck=True)
@@ -171,16 +152,13 @@ class History(RuleBasedStateMachine):
             self.fleet.submit("", stuck=False)
 
     def teardown(self) -> None:
-        if not self.name:
+        if not self.begun:
             return
         try:
-            if self.begun:
-                self.runner.run(self.end())
+            self.runner.run(self.end())
         finally:
             self.runner.run(self.stack.aclose())
-            self.server.drop(self.name)
-            if self.begun:
-                self.seen.update(self.fleet.seen)
+            self.seen.update(self.fleet.seen)
 
     async def end(self) -> None:
         """Let everything come to its end, and look whether all of it is told."""
@@ -215,9 +193,12 @@ class History(RuleBasedStateMachine):
         getattr(self, name)(**given)
         self.fleet.seen["steps"] += 1
         order = random.Random(working.chance)  # noqa: S311 - a repeatable order
-        self.runner.run(self.fleet.work(order, most=working.most, both=working.both))
-        self.runner.run(self.fleet.count())
+        self.runner.run(self.receiver_works(order, working))
         self.fleet.check()
+
+    async def receiver_works(self, order: random.Random, working: Working) -> None:
+        if await self.fleet.work(order, most=working.most, both=working.both):
+            await self.fleet.count()
 
     # --- what happens in the world ---------------------------------------------------------------------------------
 
@@ -290,14 +271,20 @@ class History(RuleBasedStateMachine):
         self.fleet.witness.strike = self.fleet.strike
 
 
-@pytest.mark.timeout(6 * 3_600 if LONG else 240)
-def test_whatever_happens_no_remediation_runs_away(postgres: EmbeddedPostgres, template: str) -> None:
-    with asyncio.Runner() as runner:
-        History.server, History.runner, History.seen = Server(postgres, template), runner, Counter()
+@pytest.mark.timeout(3 * 3_600 if LONG else 240)
+@pytest.mark.parametrize("part", PARTS)
+def test_whatever_happens_no_remediation_runs_away(part: int, database_url: str, tmp_path: Path) -> None:
+    seeds, seen = itertools.count(FIRST_SEED + 1_000 * part), Counter[str]()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        ground = ground_on(database_url, tmp_path)
+        History.runner, History.ground, History.seen = runner, runner.run(ground.__aenter__()), seen
 
-        run_state_machine_as_test(History, settings=PROFILE)
+        while seen["steps"] < STEPS_WANTED:
+            run_state_machine_as_test(seed(next(seeds))(History), settings=PROFILE)
 
-    for what, number in sorted(History.seen.items()):
+        runner.run(ground.__aexit__(None, None, None))
+    SEEN.update(seen)
+    for what, number in sorted(SEEN.items()):
         print(f"{number:8} {what}")  # noqa: T201 - pytest shows it with -rP
-    assert History.seen["ends"] > 0
-    assert History.seen["makes"] > 0
+    assert seen["ends"] > 0
+    assert seen["makes"] > 0

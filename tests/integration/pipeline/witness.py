@@ -3,11 +3,12 @@
 Nothing here asks Receiver: a deed is a request that took effect, with the object as it stood the moment before.
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -15,6 +16,8 @@ from receiver.sandbox.faults import Answerer, Faults
 from receiver.sandbox.kubernetes import POD, WORKFLOW, Json
 from receiver.sandbox.kubernetes.storage import Storage
 
+HANGS: Final = "X-Hangs"
+"""Header of an answer that never came: whoever reads it has waited for its whole timeout."""
 _MARKS = ("receiver/terminated-by", "receiver/stopped-by", "receiver/run")
 _FINISHED = {"Succeeded", "Failed", "Error"}
 
@@ -81,6 +84,7 @@ class Witness(Faults):
     Attributes:
         meddle: Called once, just before a workflow is ended or deleted, with its name.
         strike: Called once, as soon as a change has taken effect and before it is answered.
+        running: The jobs under way, which their owner adds and takes away.
     """
 
     def __init__(self, storage: Storage, clock: Callable[[], datetime]) -> None:
@@ -89,8 +93,25 @@ class Witness(Faults):
         self.roots: dict[str, str] = {}
         self.meddle: Callable[[str], None] | None = None
         self.strike: Callable[[], None] | None = None
+        self.running: set[asyncio.Task[None]] = set()
+        self._hanging = 0
         self._storage = storage
         self._clock = clock
+
+    async def _hang(self, request: web.Request) -> web.StreamResponse:
+        """Keep a request waiting until everything else that is under way hangs too, or has ended.
+
+        A real one would hang for as long as the client's timeout, in which everybody else goes on, as here.
+        """
+        assert request.transport is not None
+        self._hanging += 1
+        try:
+            # Looking now and then is simpler than hearing of every job and every request that ends.
+            while len(self.running) > self._hanging and not request.transport.is_closing():  # noqa: ASYNC110
+                await asyncio.sleep(0.002)
+        finally:
+            self._hanging -= 1
+        return web.Response(headers={HANGS: "yes"})
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Answerer) -> web.StreamResponse:
