@@ -33,6 +33,7 @@ from receiver.web.api import (
 )
 from receiver.web.api.asking import Wake
 from receiver.web.console import (
+    alert,
     assets,
     history,
     incident,
@@ -70,6 +71,7 @@ _CONSOLE: Final = (
     live.live,
     now.now,
     incident.show_incident,
+    alert.show_alert,
     history.history,
     *books.HANDLERS,
     *lists.HANDLERS,

@@ -12,8 +12,11 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from receiver.model.timeline import Event, Kind
 from receiver.store import timeline
+from receiver.store.backtests import as_json
 from receiver.store.database import Database
+from receiver.store.evidence_tables import BacktestRow
 from tests.conftest import tool
+from tests.integration.web.past import played
 
 AXE: Final = (Path(__file__).parents[2] / "data/axe/axe.min.js").read_text()
 """axe-core 4.14.1 as npm has it; its licence is beside it."""
@@ -111,6 +114,9 @@ async def furnish(records: Any) -> int:
     await records.event(incident_id=number, at=at, kind="playbook.decided", text=EVIL, detail={"checks": checks})
     await records.message(incident_id=number, cause=EVIL)
     await records.playbook(summary=EVIL)
+    played_at = datetime.now(UTC)
+    row = {"request_id": 1, "at": played_at, "playbook": "restart-stuck-workflow", "version": "1"}
+    await records.insert(BacktestRow, row | {"result": as_json(played(played_at))})
     await records.dead_letter(reason=EVIL, body=b"{")
     return int(number)
 
@@ -122,6 +128,7 @@ async def test_no_page_shuts_anybody_out(browser: Browser, site: Any, records: A
     number = await furnish(records)
     paths = ["/", f"/incidents/{number}", "/history", "/history?kind=incidents", "/playbooks", "/system"]
     paths += ["/playbooks/restart-stuck-workflow", "/archives", "/outbox", "/deadletters"]
+    paths += [f"/alerts/{one['id']}" for one in (await site.get("/api/v1/alerts")).json()["items"]]
     wrong: dict[str, Any] = {}
 
     async with seat(browser, site, **how) as somebody:

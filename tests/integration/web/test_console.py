@@ -213,6 +213,37 @@ async def test_the_story_of_an_incident_stands_on_one_page(site: Any, records: A
     assert " style=" not in page
 
 
+async def test_an_alert_has_a_page_with_its_labels_and_all_of_its_series(site: Any, records: Any) -> None:
+    number, run = await incident_with_a_question(records)
+    told = (await site.client.get("/api/v1/alerts", headers={"authorization": "Bearer viewer-token"})).json()["items"]
+    mine = told[0]["id"]
+    url = "javascript:alert(1)"
+    for day in range(1, 61):
+        at = LATER - timedelta(days=day)
+        ends = at + timedelta(hours=1)
+        await records.alert(starts_at=at, ends_at=ends, status="resolved", generator_url=url, incident_id=number)
+    await records.event(incident_id=number, alert_id=mine, text="It was told of once more")
+    await records.decision(incident_id=number, alert_id="request-7", run_id=run)
+    client = await logged_in(site)
+
+    page = (await client.get(f"/alerts/{mine}")).text
+    older = re.search(r'rel="next" href="([^"]+)"', page)
+    assert older is not None
+    rest = (await client.get(html.unescape(older[1]))).text
+    story = (await client.get(f"/incidents/{number}")).text
+    absent = await client.get("/alerts/202611-4711")
+
+    assert "It was told of once more" in page
+    assert "&lt;img src=x" in page
+    assert "<img" not in page
+    assert 'href="javascript:' not in page + rest
+    assert (page.count('data-name="Lasted"'), rest.count('data-name="Lasted"')) == (50, 11)
+    assert f'href="/alerts/{mine}"' in story
+    assert "about request-7" in story
+    assert f'href="/alerts/{mine}"' in (await client.get("/history")).text
+    assert absent.status_code == 404
+
+
 async def test_an_operator_approves_by_a_form_and_sees_what_comes_of_it(site: Any, records: Any) -> None:
     number, run = await incident_with_a_question(records)
     client = await logged_in(site, "operator")
