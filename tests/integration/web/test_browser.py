@@ -1,83 +1,33 @@
 """The console in a real browser: Debian's Chromium, one server, axe, and nobody else on the network."""
 
-import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, expect
 
 from receiver.model.timeline import Event, Kind
 from receiver.store import timeline
 from receiver.store.backtests import as_json
 from receiver.store.database import Database
 from receiver.store.evidence_tables import BacktestRow
-from tests.conftest import tool
 from tests.integration.web.past import played
-
-AXE: Final = (Path(__file__).parents[2] / "data/axe/axe.min.js").read_text()
-"""axe-core 4.14.1 as npm has it; its licence is beside it."""
+from tests.seat import PATIENCE, chromium, seat
 
 EVIL: Final = "<script>document.title='x'</script><img src=x onerror=alert(1)>\u202e" + "long" * 2_500
 pytestmark = pytest.mark.timeout(300)
-PATIENCE: Final = 60_000
-"""Milliseconds for which a busy machine is waited for."""
 
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    """Chromium as the distribution brings it; none is downloaded."""
-    program = tool("chromium")
-    async with async_playwright() as player:
-        browser = await player.chromium.launch(executable_path=program, args=["--no-sandbox"], timeout=PATIENCE)
+    async with chromium() as browser:
         yield browser
-        await browser.close()
 
 
-class Seat:
-    """Somebody before a page, and what went wrong there.
-
-    Attributes:
-        trouble: Whatever the console said, and each request that left the host.
-    """
-
-    def __init__(self, page: Page, url: str) -> None:
-        self.page = page
-        self.url = url
-        self.trouble: list[str] = []
-        page.set_default_timeout(PATIENCE)
-        page.on("console", lambda said: self.trouble.append(said.text) if said.type in {"error", "warning"} else None)
-        page.on("pageerror", lambda error: self.trouble.append(str(error)))
-        page.on("request", lambda asked: None if asked.url.startswith(url) else self.trouble.append(asked.url))
-
-    async def go(self, path: str) -> None:
-        await self.page.goto(self.url + path)
-
-    async def log_in(self, role: str) -> None:
-        await self.go("/login")
-        await self.page.get_by_label("Token").fill(f"{role}-token")
-        await self.page.keyboard.press("Enter")
-        await self.page.get_by_role("heading", name="Now").wait_for()
-
-    async def violations(self) -> list[str]:
-        """Look for what WCAG 2.2 AA forbids, as axe sees it."""
-        tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-        await self.page.evaluate(AXE)
-        found = await self.page.evaluate(f"axe.run({{runOnly: {json.dumps(tags)}}})")
-        return [f"{one['id']}: {[node['html'][:200] for node in one['nodes'][:3]]}" for one in found["violations"]]
-
-
-@asynccontextmanager
-async def seat(browser: Browser, site: Any, **how: Any) -> AsyncIterator[Seat]:
-    """Sit down before a page of the service, and see that nothing went wrong there."""
-    context: BrowserContext = await browser.new_context(**how)
-    seat = Seat(await context.new_page(), str(site.client.base_url).rstrip("/"))
-    yield seat
-    await context.close()
-    assert seat.trouble == []
+@pytest.fixture
+def url(site: Any) -> str:
+    return str(site.client.base_url)
 
 
 def graph() -> dict[str, Any]:
@@ -124,39 +74,38 @@ async def furnish(records: Any) -> int:
 @pytest.mark.parametrize(
     "how", [{"color_scheme": "light"}, {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}}]
 )
-async def test_no_page_shuts_anybody_out(browser: Browser, site: Any, records: Any, how: dict[str, Any]) -> None:
+async def test_no_page_shuts_anybody_out(
+    browser: Browser, url: str, site: Any, records: Any, how: dict[str, Any]
+) -> None:
     number = await furnish(records)
     paths = ["/", f"/incidents/{number}", "/history", "/history?kind=incidents", "/playbooks", "/system"]
     paths += ["/playbooks/restart-stuck-workflow", "/archives", "/outbox", "/deadletters"]
     paths += [f"/alerts/{one['id']}" for one in (await site.get("/api/v1/alerts")).json()["items"]]
-    wrong: dict[str, Any] = {}
 
-    async with seat(browser, site, **how) as somebody:
-        await somebody.go("/login")
-        wrong["/login"] = await somebody.violations()
-        await somebody.log_in("admin")
-        for path in paths:
-            await somebody.go(path)
-            wrong[path] = await somebody.violations()
-            if await somebody.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-                wrong[path].append("it is wider than the window")
+    async with seat(browser, url, **how) as somebody:
+        wrong = await somebody.faults(["/login"])
+        await somebody.log_in("admin-token")
+        wrong |= await somebody.faults(paths)
 
-    assert {path: found for path, found in wrong.items() if found} == {}
+    assert wrong == {}
 
 
 async def test_an_incident_appears_on_an_open_page_and_is_approved_by_keyboard(
-    browser: Browser, site: Any, records: Any, database: Database
+    browser: Browser, url: str, site: Any, records: Any, database: Database
 ) -> None:
-    async with seat(browser, site) as somebody:
+    async with seat(browser, url) as somebody:
         page = somebody.page
-        await somebody.log_in("operator")
+        await somebody.log_in("operator-token")
         await page.get_by_text("Nothing is open").wait_for()
         number = await furnish(records)
         async with database.transaction() as tx:
             await timeline.add(
                 tx, Event(at=datetime.now(UTC), kind=Kind.INCIDENT_OPENED, text="it begins", incident_id=number)
             )
-        await page.locator(f"#incident-{number}").focus()
+        await page.locator(f"#incident-{number}").wait_for()
+        await page.keyboard.press("Tab")
+        while await page.evaluate("document.activeElement.id") != f"incident-{number}":
+            await page.keyboard.press("Tab")
         await page.keyboard.press("Enter")
         await page.locator(f"#note-{number}").fill("it is safe")
         await page.keyboard.press("Tab")
@@ -167,14 +116,14 @@ async def test_an_incident_appears_on_an_open_page_and_is_approved_by_keyboard(
 
 
 async def test_a_page_that_cannot_ask_anew_keeps_what_it_shows_and_says_so(
-    browser: Browser, site: Any, records: Any, database: Database
+    browser: Browser, url: str, records: Any, database: Database
 ) -> None:
     number = await furnish(records)
     happened = Event(at=datetime.now(UTC), kind=Kind.INCIDENT_OPENED, text="it begins", incident_id=number)
 
-    async with seat(browser, site) as somebody:
+    async with seat(browser, url) as somebody:
         page = somebody.page
-        await somebody.log_in("viewer")
+        await somebody.log_in("viewer-token")
         await page.route(somebody.url + "/", lambda route: route.fulfill(status=503, body="away"))
         async with database.transaction() as tx:
             await timeline.add(tx, happened)
@@ -189,8 +138,8 @@ async def test_a_page_that_cannot_ask_anew_keeps_what_it_shows_and_says_so(
     assert kept == 1
 
 
-async def test_a_login_link_logs_in_and_leaves_no_token_in_the_address(browser: Browser, site: Any) -> None:
-    async with seat(browser, site) as somebody:
+async def test_a_login_link_logs_in_and_leaves_no_token_in_the_address(browser: Browser, url: str) -> None:
+    async with seat(browser, url) as somebody:
         await somebody.go("/login#viewer-token")
         await somebody.page.get_by_role("heading", name="Now").wait_for()
         await somebody.page.go_back()
@@ -198,12 +147,24 @@ async def test_a_login_link_logs_in_and_leaves_no_token_in_the_address(browser: 
         assert "viewer-token" not in somebody.page.url
 
 
-async def test_everything_is_read_without_javascript(browser: Browser, site: Any, records: Any) -> None:
+async def test_everything_is_read_searched_and_paged_without_javascript(
+    browser: Browser, url: str, records: Any
+) -> None:
     number = await furnish(records)
+    for day in range(60):
+        at = datetime.now(UTC) - timedelta(days=day)
+        await records.alert(labels={"alertname": "Loud", "team": "red"}, fingerprint=f"{day:016x}", starts_at=at)
 
-    async with seat(browser, site, java_script_enabled=False) as somebody:
-        await somebody.log_in("viewer")
+    async with seat(browser, url, java_script_enabled=False) as somebody:
+        await somebody.log_in("viewer-token")
         await somebody.page.locator(f"#incident-{number}").click()
         told = await somebody.page.locator(".timeline").inner_text()
+        await somebody.go("/history")
+        await somebody.page.get_by_label("Label").fill("team=red")
+        await somebody.page.keyboard.press("Enter")
+        await somebody.page.get_by_role("link", name="Older").click()
+        await somebody.page.get_by_role("link", name="Newer").wait_for()
+        older = await somebody.page.locator("#found ~ .wide tbody tr").count()
 
     assert "WorkflowStuck fires" in told
+    assert older == 10
