@@ -45,7 +45,7 @@ test-long: environment ## Run the model-based tests, the storm and the deaths at
 	RECEIVER_LONG_TESTS=1 $(RUN) pytest -rP tests/integration/store/test_model.py tests/integration/pipeline/test_storm.py \
 		tests/integration/pipeline/test_waiting.py tests/integration/pipeline/test_deaths.py \
 		tests/integration/pipeline/test_runaway.py tests/integration/pipeline/test_outbox_storm.py \
-		tests/acceptance/test_paused_worker.py $(ARGS)
+		tests/acceptance/test_paused_worker.py tests/acceptance/test_takeover.py $(ARGS)
 
 lint: environment ## Check style, format, types and the direction of imports; changes nothing
 	$(RUN) ruff check

@@ -240,7 +240,8 @@ class Stage:
         return service
 
     def environment(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
+        names = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        kept = {name: os.environ[name] for name in names if name in os.environ}
         return kept | {"PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(self.pycache)}
 
     async def end(self) -> None:
