@@ -1,29 +1,26 @@
 """`receiver archive`: finished workflows kept whole on S3, found again and proven."""
 
 import sys
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
 from receiver.cli.advance import bar
-from receiver.cli.archive_desk import At, Which, desk_of, find, moment_of, named
+from receiver.cli.archive_create import create
+from receiver.cli.archive_desk import At, Which, desk_of, find, moment_of
 from receiver.cli.archive_restore import restore
 from receiver.cli.archive_setup import setup
 from receiver.cli.archive_verify import verify
 from receiver.cli.filters import Namespace
-from receiver.cli.forms import Form, give
-from receiver.cli.person import person
+from receiver.cli.forms import Form
 from receiver.cli.reading import (
     Config,
     Cursor,
     Limit,
     ListOutput,
     Moment,
-    Output,
     Own,
     Server,
     TokenFile,
@@ -36,8 +33,8 @@ from receiver.cli.reading import (
 from receiver.cli.tables import clean, say, table
 from receiver.cli.telling import Watch, Way, tell
 from receiver.clients.receiver import ReceiverClient
-from receiver.model.archive import Archived, unpacked
-from receiver.model.attachment import Attachment, Part
+from receiver.model.archive import unpacked
+from receiver.model.attachment import Part
 from receiver.model.errors import SettingsError
 from receiver.model.shapes.archives import ArchivePage
 from receiver.pipeline.indexing import Seen, reindex
@@ -45,7 +42,7 @@ from receiver.pipeline.rooms import utc_now
 from receiver.settings import Settings
 from receiver.store import archives
 from receiver.store.archives import Wanted
-from receiver.web.api.archives import archive_page, archive_shape, labels_of
+from receiver.web.api.archives import archive_page, labels_of
 
 app = typer.Typer(
     add_completion=False,
@@ -54,29 +51,10 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Named = Annotated[str, typer.Argument(metavar="NS/NAME", help="The workflow, with its namespace.")]
-
 app.command("setup")(setup)
+app.command("create")(create)
 app.command("restore")(restore)
 app.command("verify")(verify)
-
-
-@app.command("create")
-def create(
-    workflow: Named,
-    *,
-    config: Config = None,
-    output: Output = Form.TABLE,
-    beside: Annotated[
-        str, typer.Option("--with", metavar="logs,events", help="Also the logs of its pods, or warnings about it.")
-    ] = "",
-) -> None:
-    """Archive a finished workflow, read it back, and write it into the index. It stays in the cluster."""
-    namespace, name = named(workflow, "NS/NAME")
-    kept, attached = run(_create(settings_of(config), namespace, name, _parts(beside)))
-    found = [{"part": one.part, "key": one.key, "size": one.size, "sha256": one.sha256} for one in attached]
-    shape = msgspec.to_builtins(archive_shape(kept)) | ({"attachments": found} if beside else {})
-    give(shape, output, lambda: _tell_kept(kept, attached))
 
 
 @app.command("list")
@@ -174,33 +152,6 @@ def get(
         file.write_bytes(content + b"\n")
     except OSError as error:
         raise SettingsError(f"--file {file} cannot be written: {error.strerror}") from error
-
-
-def _tell_kept(kept: Archived, attached: Sequence[Attachment]) -> None:
-    masked = "; parts of it were masked, so it cannot be restored" if kept.masked else ""
-    workflow = f"{kept.namespace}/{kept.name}"
-    say(f"workflow {workflow} is archive {kept.id}, {kept.place}: {kept.size} bytes, read back and compared{masked}")
-    for one in attached:
-        say(f"its {one.part.value} are beside it, {one.place}: {one.size} bytes, read back and compared")
-
-
-def _parts(text: str) -> list[Part]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names:
-        if name not in set(Part):
-            raise typer.BadParameter(f"{name!r} is neither logs nor events", param_hint="--with")
-    return [Part(name) for name in names]
-
-
-async def _create(
-    settings: Settings, namespace: str, name: str, parts: Sequence[Part]
-) -> tuple[Archived, list[Attachment]]:
-    async with desk_of(settings) as desk:
-        if desk.cluster is None:
-            raise SettingsError("there is no cluster to read from: set kubernetes.kubeconfig and kubernetes.context")
-        workflow = await desk.cluster.get_workflow(namespace, name)
-        kept = await desk.archivist.keep(workflow, by=person(), masked=True)
-        return kept, await desk.attacher.attach(kept, workflow, parts, by=person())
 
 
 async def _get(settings: Settings, which: str, at: datetime | None, part: Part | None) -> bytes:

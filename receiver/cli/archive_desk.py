@@ -28,6 +28,8 @@ At = Annotated[
     str | None, typer.Option("--at", metavar="YYYYmmdd_HHMMSS", help="The one that ended then, in UTC, as in its key.")
 ]
 
+NoWait = Annotated[bool, typer.Option("--no-wait", help="With --server: leave it queued; else wait until it is done.")]
+
 WHICH: Final = "NS/NAME|ID"
 
 _NAMED: Final = re.compile(r"([^/\s]+)/([^/\s]+)")

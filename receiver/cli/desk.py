@@ -81,9 +81,14 @@ async def answered(desk: Desk, request: int) -> RequestShape:
         await asyncio.sleep(_POLL.total_seconds())
 
 
-async def answered_by(service: ReceiverClient, request: int) -> RequestShape:
-    """Wait until a service elsewhere has acted on a request."""
-    return await answered(_Elsewhere(service), request)
+async def answered_by(service: ReceiverClient, request: int, *, wait: bool = True) -> RequestShape:
+    """Wait until a service elsewhere has acted on a request; without waiting, say how it stands."""
+    if wait:
+        return await answered(_Elsewhere(service), request)
+    found = await service.request(request)
+    if found is None:
+        raise StoreError(f"request {request} has gone from the database")
+    return found
 
 
 async def ended(desk: Desk, number: int) -> RunShape:

@@ -8,6 +8,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from receiver.cli.beside import refuse_elsewhere
+
 
 class Later(NamedTuple):
     """A subcommand whose module is imported when it is called.
@@ -63,8 +65,13 @@ class Subcommands(TyperGroup):
         """Find the subcommand that is called, and import it."""
         later = LATER.get(args[0]) if args else None
         if later is None:
-            return super().resolve_command(ctx, args)
+            found: tuple[str | None, Any, list[str]] = super().resolve_command(ctx, args)
+            if found[1] is not None:
+                refuse_elsewhere(str(found[0]), found[1])
+            return found
         app: typer.Typer = import_module(later.module).app
         command = get_command(app)
         command.name = args[0]
+        if args[0] != "agent":  # It takes whatever it is given.
+            refuse_elsewhere(args[0], command)
         return args[0], command, args[1:]

@@ -23,6 +23,9 @@ log = structlog.get_logger()
 SAID: Final = 2000
 """Characters of what somebody is told about a press."""
 
+NOT_ARCHIVED: Final = "it was not archived"
+"""How the answer to whoever wanted a workflow archived begins, where nothing came of it."""
+
 NOT_RESTORED: Final = "it was not restored"
 """How the answer to whoever wanted an archive back begins, where nothing came of it."""
 
@@ -94,13 +97,13 @@ async def _play(rooms: Rooms, wish: Request, playbook: Playbook) -> None:
 async def _archive(rooms: Rooms, wish: Request) -> str:
     """Archive a workflow; says where it is, or why it is not."""
     if rooms.archivist is None or rooms.cluster is None:
-        return "it was not archived: set archive.bucket and kubernetes.kubeconfig"
+        return f"{NOT_ARCHIVED}: set archive.bucket and kubernetes.kubeconfig"
     namespace, name = str(wish.detail.get("namespace", "")), str(wish.detail.get("name", ""))
     try:
         workflow = await rooms.cluster.get_workflow(namespace, name)
         kept = await rooms.archivist.keep(workflow, by=wish.asked_by, masked=True)
     except (ClusterError, S3Error) as error:
-        return f"it was not archived: {error}"
+        return f"{NOT_ARCHIVED}: {error}"
     return f"it is archive {kept.id}, {kept.place}{await _beside(rooms, wish, kept, workflow)}"
 
 

@@ -118,7 +118,7 @@ class Questions:
                     raise _refusal(f"{self.url}{path}", answer.status, await answer.read())
                 yield self._payloads(answer)
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise RemoteError(f"{self.url} cannot be followed: {str(error) or type(error).__name__}") from error
+            raise self._silent("its events", error) from error
 
     async def close(self) -> None:
         """Close the connections."""
@@ -136,10 +136,7 @@ class Questions:
             async with self._session.request(method, url, allow_redirects=False, **more) as answer:
                 status, body = answer.status, await answer.read()
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise RemoteError(
-                f"{url} does not answer: {str(error) or type(error).__name__}; "
-                "does `receiver serve` run there, and can it be reached from here?"
-            ) from error
+            raise self._silent(path, error) from error
         if status == _NOT_FOUND and _is_problem(answer):
             return None
         if status not in range(_OK, _OK + 100):
@@ -156,6 +153,12 @@ class Questions:
                 f"{self.url}{path} answered something else than Receiver of this version does: {error}; "
                 "compare the versions"
             ) from error
+
+    def _silent(self, what: str, error: Exception) -> RemoteError:
+        return RemoteError(
+            f"{self.url} does not answer, asked for {what}: {str(error) or type(error).__name__}; "
+            "does `receiver serve` run there, and can it be reached from here?"
+        )
 
     def _unknown(self, path: str) -> RemoteError:
         return RemoteError(f"{self.url} does not know {path}: it is another version than this command")

@@ -1,6 +1,7 @@
 """The tree of commands as a whole: each is explained, each list has every form, each way to fail its exit code."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -61,6 +62,16 @@ def receiver(
 
 
 @pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Receiver:
+    """The command line on a laptop: without any settings."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.delenv("RECEIVER_CONFIG", raising=False)
+    monkeypatch.delenv("RECEIVER_TOKEN", raising=False)
+    return command_line(monkeypatch, capfd)
+
+
+@pytest.fixture
 async def alertmanager() -> AsyncIterator[str]:
     """An Alertmanager with one silence."""
 
@@ -98,6 +109,55 @@ def test_each_command_is_explained_and_so_is_each_of_its_options(words: str) -> 
 @pytest.mark.parametrize("words", LISTS)
 def test_each_list_can_be_had_in_each_form_and_watched(words: str) -> None:
     assert {"--output", "-o", "--watch", "-w"} <= options(words)
+
+
+REMOTE: Final = [words for words in COMMANDS if "--server" in options(words) and words != "test-alert"]
+"""A test alert is posted to Alertmanager first."""
+NEEDED: Final = {
+    "ALERT|INCIDENT|REQUEST": "7", "NS/NAME": "argo/etl", "NS/NAME|ID": "7", "ID": "7", "ID...": "7", "NAME": "restart",
+    "NAME|FILE": "restart",
+}  # fmt: skip
+"""By how an argument is shown: something that can stand for it."""
+
+
+def needs(words: str) -> list[str]:
+    """What a command must be given beside its name."""
+    given = []
+    for one in COMMANDS[words].params:
+        if one.param_type_name == "argument":
+            given.append(NEEDED[one.metavar])
+        elif one.required:
+            given += [one.opts[0], "why"]
+    return given
+
+
+@pytest.mark.parametrize("words", REMOTE)
+async def test_where_no_service_answers_a_command_fails_and_says_what_to_look_at(alone: Receiver, words: str) -> None:
+    code, out, err = await alone(*words.split(), *needs(words), "--server", "http://127.0.0.1:9")
+
+    assert (code, out) == (1, ""), err
+    assert err.startswith("receiver: ")
+    assert "http://127.0.0.1:9 does not answer, asked for " in err
+    assert err.endswith("does `receiver serve` run there, and can it be reached from here?\n")
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", REMOTE)
+async def test_an_address_that_is_none_is_wrong_usage(alone: Receiver, words: str) -> None:
+    code, _, err = await alone(*words.split(), *needs(words), "--server", "receiver.example.org")
+
+    assert (code, "write one such as https://" in err) == (2, True), err
+
+
+@pytest.mark.parametrize("words", [words for words in COMMANDS if words not in {*REMOTE, "test-alert", "agent"}])
+async def test_a_command_that_works_beside_the_database_only_says_so_and_what_to_do(
+    alone: Receiver, words: str
+) -> None:
+    code, _, err = await alone(*words.split(), "--server", "https://receiver.example.org")
+
+    assert code == 2
+    assert err.startswith(f"receiver: `receiver {words}` takes no --server: "), err
+    assert re.search("; run it where|; say |: name |; see |; open ", err), err
 
 
 def test_whatever_is_printed_for_programs_is_printed_by_the_same_option() -> None:

@@ -224,3 +224,29 @@ async def test_a_silence_is_asked_for_here_and_elsewhere_and_its_failure_is_an_e
     assert body.status_code == 400
     assert [row.detail["for"] for row in asked] == ["4h", "1h"]
     assert tuple(asked[0][:2]) == ("silence", "operators")
+
+
+async def test_an_archive_is_asked_for_at_a_service_elsewhere_and_its_failure_is_an_exit_code(
+    receiver: Receiver, site: Any, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECEIVER_TOKEN", "operator-token")
+    words = ("archive", "create", "argo/etl", "--with", "logs", "--server", str(site.client.base_url))
+
+    async def act() -> None:
+        while len(site.woken) < 2:  # noqa: ASYNC110 - the service's worker would be told by the queue
+            await asyncio.sleep(0.05)
+        async with database.transaction() as tx:
+            await tx.execute(
+                text("update requests set answered_at = now(), answer = 'it was not archived: no such workflow'")
+            )
+
+    left = await receiver(*words, "--no-wait")
+    (code, said, _), _ = await asyncio.gather(receiver(*words), act())
+    async with database.transaction() as tx:
+        asked = (await tx.execute(text("select kind, asked_by, detail from requests order by id"))).all()
+
+    assert (left[0], "is written down: archive argo/etl" in left[1]) == (0, True)
+    assert (code, said) == (1, "it was not archived: no such workflow\n")
+    assert [tuple(row) for row in asked] == [
+        ("archive", "operators", {"namespace": "argo", "name": "etl", "with": ["logs"]})
+    ] * 2
