@@ -216,8 +216,12 @@ class SlackClient:
         )
         return self._posted("chat.update", await self._answer("chat.update", call, place=channel_id))
 
-    async def respond(self, response_url: str, text: str) -> None:
-        """Tell the person who pressed a button something that nobody else sees; Slack takes it for half an hour.
+    async def respond(self, response_url: str, answer: Mapping[str, Any]) -> None:
+        """Answer a press of a button; Slack takes it for half an hour.
+
+        Args:
+            response_url: As the press named it.
+            answer: A message as https://docs.slack.dev/interactivity/handling-user-interaction describes it.
 
         Raises:
             SlackError: The address is not Slack's, so nothing was sent there; or Slack did not take it.
@@ -229,12 +233,11 @@ class SlackClient:
         session = self._open().session
         if session is None:
             raise SlackError("the connections to Slack are closed", retryable=True)
-        body = {"text": text, "response_type": "ephemeral", "replace_original": False}
         try:
-            async with session.post(response_url, json=body, proxy=self._proxy, allow_redirects=False) as answer:
-                if answer.status >= _REFUSED:
-                    again = answer.status == _TOO_MANY_REQUESTS or answer.status >= _SERVER_FAILED
-                    text = f"Slack answered {answer.status} to what a press was to be told"
+            async with session.post(response_url, json=answer, proxy=self._proxy, allow_redirects=False) as took:
+                if took.status >= _REFUSED:
+                    again = took.status == _TOO_MANY_REQUESTS or took.status >= _SERVER_FAILED
+                    text = f"Slack answered {took.status} to what a press was to be told"
                     raise SlackError(text, retryable=again)
         except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
             raise SlackAnswerLost(f"what a press was to be told did not arrive ({type(exc).__name__})") from None

@@ -29,6 +29,8 @@ HEADER: Final = 150
 """https://docs.slack.dev/reference/block-kit/blocks/header-block"""
 TEXT: Final = 2_900
 """Of a reply, and of what notifications show instead of a card; `chat.update` takes 4,000."""
+ANSWER: Final = 2_000
+"""Of what somebody is told about a press."""
 MOST_ALERTS: Final = 3
 MOST_REFUSALS: Final = 3
 MOST_RUNS: Final = 2
@@ -106,6 +108,12 @@ def bulletin(text: str, title: str, sections: Sequence[str], footer: str) -> dic
 def reply(text: str, *, broadcast: bool) -> dict[str, Any]:
     """Make a line of the thread."""
     return {"text": markup(text, TEXT), "blocks": [], "broadcast": broadcast}
+
+
+def answer(text: str) -> dict[str, Any]:
+    """Make what whoever pressed a button is told; nobody else sees it, and the card stays."""
+    said = markup(text[:1].upper() + text[1:], ANSWER)
+    return {"text": said, "response_type": "ephemeral", "replace_original": False}
 
 
 def is_quiet(payload: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from receiver.model.attachment import Part
 from receiver.model.errors import ClusterError, S3Error, SlackError
 from receiver.model.request import Kind, Request
 from receiver.model.workflow import Workflow
-from receiver.notify.words import markup
+from receiver.notify.slack import answer
 from receiver.pipeline.backtest import backtest
 from receiver.pipeline.manual import begin
 from receiver.pipeline.rooms import Rooms
@@ -19,9 +19,6 @@ from receiver.remediate.language import Playbook
 from receiver.store import archives, backtests, requests
 
 log = structlog.get_logger()
-
-SAID: Final = 2000
-"""Characters of what somebody is told about a press."""
 
 NOT_ARCHIVED: Final = "it was not archived"
 """How the answer to whoever wanted a workflow archived begins, where nothing came of it."""
@@ -73,7 +70,7 @@ async def _tell(rooms: Rooms, wish: Request) -> None:
     if rooms.slack is None:
         log.warning("press", action="presser_not_told", request_id=wish.id, answer=text, error="set slack.bot_token")
         return
-    url, told = str(wish.detail["response_url"]), markup(text[:1].upper() + text[1:], SAID)
+    url, told = str(wish.detail["response_url"]), answer(text)
     try:
         try:
             await rooms.slack.respond(url, told)

@@ -20,10 +20,10 @@ from typing import Any
 from aiohttp import web
 
 from receiver.sandbox import slack_socket, slack_webhook
-from receiver.sandbox.blocks import TOTAL_CHARACTERS, block_errors, total_characters
 from receiver.sandbox.loopback import LoopbackServer
 from receiver.sandbox.slack_press import Press, deliver, press_payload
 from receiver.sandbox.slack_room import BOT_ID, BOT_USER, TEAM_ID, SlackChannel, SlackMessage, SlackRoom
+from receiver.sandbox.slack_rules import Fault, answer_fault, message_fault
 from receiver.sandbox.slack_socket import Sockets
 from receiver.sandbox.slack_webhook import IncomingWebhook
 
@@ -41,7 +41,6 @@ RESPONSE_URL_USES = 5
 """How often an app may answer at one response URL; https://docs.slack.dev/interactivity/handling-user-interaction"""
 
 _TS = re.compile(r"[0-9]{1,12}\.[0-9]{6}")
-_METADATA = re.compile(r"[a-z0-9_]{1,255}")
 
 
 class _RefusalError(Exception):
@@ -50,6 +49,16 @@ class _RefusalError(Exception):
         self.answer = web.json_response({"ok": False, "error": code, **details}, status=status)
         if wait is not None:
             self.answer.headers["Retry-After"] = str(wait)
+
+
+class _MalformedError(_RefusalError):
+    """It could not be taken whatever stands in the channels: the app is at fault."""
+
+    def __init__(self, code: str, messages: Iterable[str] = (), *, status: int = 200) -> None:
+        told = list(messages)
+        details = {"errors": told, "response_metadata": {"messages": [f"[ERROR] {one}" for one in told]}}
+        super().__init__(code, status=status, wait=None, **(details if told else {}))
+        self.text = ": ".join((code, *told))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +104,8 @@ class SlackStandIn(LoopbackServer):
         self.signing_secret = signing_secret
         self.responses: list[tuple[str, Mapping[str, Any]]] = []
         """What apps answered at response URLs: the press and the answer."""
+        self.malformed: list[str] = []
+        """What no app should have sent: the verb, and what Slack says of it."""
         self._rooms = [SlackRoom(channel) for channel in channels]
         self._scopes = frozenset(scopes)
         self._post_every = post_every
@@ -196,9 +207,12 @@ class SlackStandIn(LoopbackServer):
         if sum(known == number for known, _ in self.responses) >= RESPONSE_URL_USES:
             return web.json_response({"ok": False, "error": "used_url"}, status=404)
         try:
-            self.responses.append((number, _json_object(await request.read())))
-        except _RefusalError as refusal:
+            answer = _json_object(await request.read())
+            _accept(answer_fault(answer), status=400)
+        except _MalformedError as refusal:
+            self.malformed.append(f"response_url: {refusal.text}")
             return refusal.answer
+        self.responses.append((number, answer))
         return web.json_response({"ok": True})
 
     async def _take_by_webhook(self, request: web.Request) -> web.Response:
@@ -208,6 +222,8 @@ class SlackStandIn(LoopbackServer):
         try:
             return web.json_response({"ok": True, **await self._carry(request)})
         except _RefusalError as refusal:
+            if isinstance(refusal, _MalformedError):
+                self.malformed.append(f"{request.match_info['verb']}: {refusal.text}")
             return refusal.answer
 
     async def _carry(self, request: web.Request) -> dict[str, Any]:
@@ -217,7 +233,7 @@ class SlackStandIn(LoopbackServer):
         self._authenticate(request, verb)
         parameters = await _parameters(request)
         if unknown := sorted(parameters.keys() - verb.parameters):
-            raise _RefusalError("invalid_arg_name", response_metadata={"messages": unknown})
+            raise _MalformedError("invalid_arg_name", unknown)
         return verb.carry(parameters)
 
     def _authenticate(self, request: web.Request, verb: _Verb) -> None:
@@ -234,37 +250,33 @@ class SlackStandIn(LoopbackServer):
         return {"url": self.origin, "team": "Sandbox", "team_id": TEAM_ID, **who, "is_enterprise_install": False}
 
     def _post(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        _accept(message_fault(asked))
         room = self._open_room(asked, by_name=True)
-        text, blocks = _content(asked)
-        if not text and not blocks:
-            raise _RefusalError("no_text")
         thread_ts = _thread(room, asked.get("thread_ts"))
-        metadata = _metadata(asked.get("metadata"))
         self._take_turn(room.channel.id)
         message = room.add(
             user=BOT_USER,
-            text=text[:TEXT_CUT_AT],
-            blocks=blocks,
+            text=asked.get("text", "")[:TEXT_CUT_AT],
+            blocks=tuple(asked.get("blocks", ())),
             thread_ts=thread_ts,
             is_broadcast=bool(asked.get("reply_broadcast")),
-            metadata=metadata or None,
+            metadata=asked.get("metadata") or None,
         )
         return {"channel": room.channel.id, "ts": message.ts, "message": message.document(with_metadata=True)}
 
     def _update(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        _accept(message_fault(asked))
         room = self._open_room(asked, by_name=False)
         message = room.find(asked.get("ts"))
         if message is None:
             raise _RefusalError("message_not_found")
         if message.user != BOT_USER:
             raise _RefusalError("cant_update_message")
-        text, blocks = _content({"text": message.text, "blocks": list(message.blocks), **asked})
-        if not text and not blocks:
-            raise _RefusalError("no_text")
-        if len(text) > UPDATED_TEXT:
-            raise _RefusalError("msg_too_long")
-        metadata = _metadata(asked["metadata"]) or None if "metadata" in asked else message.metadata
-        changed = room.edit(message, text=text, blocks=blocks, metadata=metadata)
+        whole = {"text": message.text, "blocks": list(message.blocks), **asked}
+        if len(whole["text"]) > UPDATED_TEXT:
+            raise _MalformedError("msg_too_long")
+        kept = asked.get("metadata", message.metadata) or None
+        changed = room.edit(message, text=whole["text"], blocks=tuple(whole["blocks"]), metadata=kept)
         document = changed.document(with_metadata=True)
         return {"channel": room.channel.id, "ts": changed.ts, "text": changed.text, "message": document}
 
@@ -321,48 +333,28 @@ def _json_object(body: bytes) -> Mapping[str, Any]:
     try:
         document = json.loads(body)
     except ValueError:
-        raise _RefusalError("invalid_json") from None
+        raise _MalformedError("invalid_json") from None
     if not isinstance(document, dict):
-        raise _RefusalError("json_not_object")
+        raise _MalformedError("json_not_object")
     return document
 
 
-def _content(asked: Mapping[str, Any]) -> tuple[str, tuple[Mapping[str, Any], ...]]:
-    text, blocks = asked.get("text", ""), asked.get("blocks", [])
-    if not isinstance(text, str):
-        raise _RefusalError("invalid_arguments", response_metadata={"messages": ["[ERROR] text must be a string"]})
-    if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
-        raise _RefusalError("invalid_blocks_format")
-    if errors := block_errors(blocks):
-        told = {"messages": [f"[ERROR] {error}" for error in errors]}
-        raise _RefusalError("invalid_blocks", errors=errors, response_metadata=told)
-    if total_characters(blocks) > TOTAL_CHARACTERS:
-        raise _RefusalError("msg_blocks_too_long")
-    return text, tuple(blocks)
+def _accept(fault: Fault | None, *, status: int = 200) -> None:
+    if fault is not None:
+        raise _MalformedError(fault.code, fault.messages, status=status)
 
 
 def _thread(room: SlackRoom, thread_ts: Any) -> str | None:
     if thread_ts is None:
         return None
     if not isinstance(thread_ts, str) or not _TS.fullmatch(thread_ts):
-        raise _RefusalError("invalid_thread_ts")
+        raise _MalformedError("invalid_thread_ts")
     parent = room.find(thread_ts)
     if parent is None:
         raise _RefusalError("thread_not_found")
     if parent.thread_ts is not None:
         raise _RefusalError("cannot_reply_to_message")
     return parent.ts
-
-
-def _metadata(metadata: Any) -> Mapping[str, Any]:
-    if metadata in (None, {}):
-        return {}
-    if not isinstance(metadata, dict) or metadata.keys() != {"event_type", "event_payload"}:
-        raise _RefusalError("invalid_metadata_format")
-    named = isinstance(metadata["event_type"], str) and _METADATA.fullmatch(metadata["event_type"])
-    if not named or not isinstance(metadata["event_payload"], dict):
-        raise _RefusalError("invalid_metadata_format")
-    return metadata
 
 
 def _within(asked: Mapping[str, Any], messages: Iterable[SlackMessage]) -> list[SlackMessage]:

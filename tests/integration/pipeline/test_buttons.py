@@ -72,7 +72,7 @@ async def test_an_incident_is_taken_on_by_a_button_and_a_press_from_before_its_e
 async def test_nobody_is_told_anything_at_an_address_that_is_not_slacks(url: str) -> None:
     async with SlackClient(token="xoxb-1") as client:
         with pytest.raises(SlackError, match="nothing was sent there"):
-            await client.respond(url, "text")
+            await client.respond(url, {"text": "text"})
 
 
 async def test_a_run_is_approved_by_its_button_and_only_while_it_asks(house: House) -> None:

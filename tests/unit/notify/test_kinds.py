@@ -24,6 +24,7 @@ from receiver.notify.situation import assess
 from receiver.notify.words import markup
 from receiver.sandbox.pagerduty import EXAMPLE_KEY
 from receiver.sandbox.pagerduty_rules import change_faults, event_faults
+from receiver.sandbox.slack_rules import answer_fault
 from tests.unit.notify.published import complaints
 from tests.unit.notify.stories import BOTH, NOW, after, ago, alert, ask, asking, closed, quiet, run, story
 from tests.unit.notify.test_rendering import HOSTILE, assert_slack_takes, hostile_story
@@ -128,9 +129,18 @@ def judge_summary(text: str) -> None:
     assert_slack_takes(daily.render(date(2026, 11, 24), day, public_url=URL))
 
 
+def judge_answer(text: str) -> None:
+    """What whoever pressed a button is told: of a silence, of an approval, and why nothing follows."""
+    for told in ("stale", f"run 1 waits: {text}", text or "-"):
+        said = slack.answer(told)
+        assert answer_fault(said) is None
+        assert_slack_takes({**said, "blocks": []})
+
+
 CASES: Final[Mapping[str, Callable[[str], None]]] = {
     "slack.card": of_slack(lambda told: slack.card(assess(told, NOW), public_url=URL, pressed=True)),
     "slack.line": of_slack(lambda told: slack.line(assess(told, NOW))),
+    "slack.answer": judge_answer,
     "slack.pointer": of_slack(lambda _: slack.pointer(7, 3, URL)),
     "slack.reply": judge_replies,
     "slack.bulletin": lambda text: assert_slack_takes(
