@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from receiver.cli.completion import playbook_names
 from receiver.cli.desk import answered_by
 from receiver.cli.forms import Form, give
 from receiver.cli.reading import Config, Moment, Output, Own, Server, TokenFile, Where, absent, learn, moment
@@ -24,7 +25,12 @@ from receiver.web.api.playbook_requests import BACKTEST_REACH, backtest_shape
 
 
 def backtest(
-    playbook: Annotated[str, typer.Argument(metavar="NAME|FILE", help="One of the settings, or a file of its own.")],
+    playbook: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|FILE", help="One of the settings, or a file of its own.", autocompletion=playbook_names
+        ),
+    ],
     *,
     since: Moment = None,
     until: Moment = None,

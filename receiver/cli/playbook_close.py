@@ -1,10 +1,8 @@
 """`receiver playbooks close`: a person's word that a playbook may begin again."""
 
 from datetime import UTC, datetime
-from typing import Annotated
 
-import typer
-
+from receiver.cli.filters import PlaybookName
 from receiver.cli.forms import Form, give
 from receiver.cli.person import person
 from receiver.cli.reading import Config, Output, Own, Server, TokenFile, Where, absent, learn
@@ -20,7 +18,7 @@ _Standings = tuple[StandingShape, StandingShape]
 
 
 def close(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As `receiver playbooks list` shows it.")],
+    name: PlaybookName,
     *,
     config: Config = None,
     server: Server = None,

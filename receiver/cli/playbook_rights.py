@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from receiver.cli.completion import playbook_names
 from receiver.cli.forms import Form, document, in_yaml
 from receiver.cli.front import settings_of
 from receiver.cli.reading import Config
@@ -16,7 +17,10 @@ from receiver.remediate.loader import load_all
 from receiver.remediate.rights import role
 from receiver.remediate.schema import json_schema
 
-Names = Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Else all playbooks of the settings.")]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="NAME...", help="Else all playbooks of the settings.", autocompletion=playbook_names),
+]
 Namespaces = Annotated[
     list[str] | None,
     typer.Option("--namespace", "-n", help="Where they may act; else the namespaces of the settings."),

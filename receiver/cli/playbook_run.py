@@ -6,6 +6,7 @@ import typer
 from msgspec import ValidationError, convert
 
 from receiver.cli.desk import answered, desk_at, ended
+from receiver.cli.filters import PlaybookName
 from receiver.cli.front import run as run_work
 from receiver.cli.reading import Config, Server, TokenFile, Where, absent
 from receiver.cli.tables import say
@@ -16,7 +17,7 @@ _HOPED_FOR: Final = frozenset({Outcome.SUCCEEDED, Outcome.SIMULATED})
 
 
 def run(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The playbook.")],
+    name: PlaybookName,
     *,
     workflow: Annotated[
         str | None, typer.Option(metavar="NAMESPACE/NAME", help="The workflow that it is to act on.")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from receiver.cli import backtest, playbook_close, playbook_rights, playbook_run
+from receiver.cli.filters import PlaybookName
 from receiver.cli.forms import Form
 from receiver.cli.front import settings_of
 from receiver.cli.reading import Config, ListOutput, Output, Own, Server, TokenFile, Where, absent, asking
@@ -62,7 +63,7 @@ def _listed(found: PlaybookList) -> None:
 
 @app.command("show")
 def show_playbook(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As `receiver playbooks list` shows it.")],
+    name: PlaybookName,
     *,
     config: Config = None,
     server: Server = None,

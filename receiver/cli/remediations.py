@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from receiver.cli import pauses
-from receiver.cli.filters import Incident, Namespace, Workflow
+from receiver.cli.filters import Incident, Namespace, Playbook, Workflow
 from receiver.cli.forms import Form
 from receiver.cli.reading import (
     Config,
@@ -60,7 +60,7 @@ def list_remediations(
     watch: Watch = False,
     state: Annotated[RunState | None, typer.Option(help="Only in this state.")] = None,
     outcome: Annotated[Outcome | None, typer.Option(help="Only those that ended so.")] = None,
-    playbook: Annotated[str | None, typer.Option(metavar="NAME", help="Only of this playbook.")] = None,
+    playbook: Playbook = None,
     workflow: Workflow = None,
     namespace: Namespace = None,
     incident: Incident = None,

@@ -46,6 +46,20 @@ def load_all(setting: Source) -> list[Playbook]:
     return playbooks
 
 
+def names_of(setting: Source) -> list[str]:
+    """Name the playbooks that the settings name, without judging them; one that has no name is left out.
+
+    Raises:
+        DocumentError: One of them is no YAML.
+        PlaybookError: The folder cannot be read or is empty.
+    """
+    if setting is None or isinstance(setting, Mapping):
+        return list(SHIPPED)
+    documents = _in_folder(Path(setting)) if isinstance(setting, str) else _in_place(setting)
+    values = [document.value for document in documents]
+    return [str(value["name"]) for value in values if isinstance(value, Mapping) and "name" in value]
+
+
 def _shipped(modes: Mapping[str, PlaybookMode]) -> list[Playbook]:
     for name in modes:
         if name not in SHIPPED:
