@@ -279,6 +279,15 @@ async def stats(tx: Transaction, wanted: StatsFilter, *, now: datetime, top: int
     )
 
 
+async def playbook_ends(
+    tx: Transaction, since: datetime, until: datetime, *, now: datetime
+) -> Mapping[str, Mapping[str, int]]:
+    """Count how often each playbook ended in each way in a range of whole hours, and nothing else."""
+    since, until, _ = _range(StatsFilter(since=since, until=until, step=Step.DAY))
+    live_since, _ = await _live(tx, since, until, now)
+    return await _playbooks(tx, since, live_since, until)
+
+
 def _range(wanted: StatsFilter) -> tuple[datetime, datetime, Step]:
     """Give the range in whole hours and its step."""
     if wanted.workflow is not None and wanted.namespace is None:

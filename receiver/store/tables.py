@@ -174,6 +174,8 @@ class IncidentRow(Table):
         Index("incidents_merged_into_idx", "merged_into", postgresql_where=text("merged_into is not null")),
         Index("incidents_part_of_idx", "part_of", postgresql_where=text("part_of is not null")),
         Index("incidents_merged_key_idx", "key", postgresql_where=text("state = 'merged'")),
+        Index("incidents_namespace_id_idx", "namespace", "id"),
+        Index("incidents_workflow_id_idx", "workflow", "id", postgresql_where=text("workflow <> ''")),
         # In a storm an incident changes with each of its alerts: with room on its page, no index has to follow.
         {"postgresql_with": {"fillfactor": "50"}},
     )
@@ -311,6 +313,7 @@ class RunRow(Table):
         Index(
             "runs_ended_idx", "playbook", "id", postgresql_where=text("outcome in ('succeeded', 'failed', 'timed_out')")
         ),
+        Index("runs_playbook_id_idx", "playbook", "id"),
         Index("runs_wake_idx", "wake_at", postgresql_where=text("state in ('running', 'waiting')")),
     )
 
@@ -375,5 +378,7 @@ class MessageRow(Table):
 
     __table_args__ = (
         Index("outbox_incident_id_place_address_id_idx", "incident_id", "place", "address", "id"),
+        Index("outbox_place_id_idx", "place", "id"),
+        Index("outbox_dead_idx", "id", postgresql_where=text("state = 'dead'")),
         Index("outbox_pending_idx", "place", "address", "priority", "id", postgresql_where=text("state = 'pending'")),
     )

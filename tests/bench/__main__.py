@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from receiver.web.feed import INTERVAL, NEWS_GAP
-from tests.bench import archive, exporter, intake, notify, queries, stand, streams
+from tests.bench import archive, exporter, intake, notify, pages, queries, stand, streams
 
 console = Console(width=120)
 
@@ -45,9 +45,9 @@ def deliveries(server: Any, folder: Path, seconds: float) -> dict[str, float]:
     return figures | {"copy rows/s": copied}
 
 
-def history(server: Any, sizes: tuple[int, int], rounds: int) -> dict[str, float]:
-    """The listed questions at both sizes."""
-    small, large = sizes
+def filled(server: Any, sizes: tuple[int, int]) -> dict[int, str]:
+    """Make histories of both sizes; gives how to reach each."""
+    large = sizes[1]
     urls: dict[int, str] = {}
     done = 0
     for size in sizes:
@@ -57,6 +57,12 @@ def history(server: Any, sizes: tuple[int, int], rounds: int) -> dict[str, float
         took = queries.fill(urls[size], done + 1, size, large)
         console.print(f"… {(size - done) / took:,.0f} rows/s, indexes included")
         done = size
+    return urls
+
+
+def history(urls: dict[int, str], rounds: int) -> dict[str, float]:
+    """The listed questions at both sizes."""
+    small, large = sizes = tuple(urls)
     found = queries.ask_all(urls, rounds=rounds)
     table = Table(title=f"First pages of 50, ms at {small:,} and {large:,} occurrences")
     for column in ("", "p50", "p99", "p50", "p99", "p50 ratio", "p99 / p50 of a primary-key read"):
@@ -72,6 +78,28 @@ def history(server: Any, sizes: tuple[int, int], rounds: int) -> dict[str, float
         )
     console.print(table)
     return figures
+
+
+def shown(url: str, folder: Path, size: int) -> dict[str, float]:
+    """Each page of the console against the calls of the API under it."""
+    console.print("filling in incidents, timelines, decisions, remediations and messages …")
+    pages.fill(url, size)
+    found = pages.measure(url, folder)
+    table = Table(title=f"Pages until the first byte, at {size:,} occurrences (p50 of {pages.ROUNDS} rounds in turn)")
+    for column in ("", "page ms", "its calls ms", "ratio", "at most"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, (begun, called) in found.items():
+        table.add_row(name, f"{begun * 1000:.1f}", f"{called * 1000:.1f}", f"{begun / called:.2f}", "3")
+    console.print(table)
+    return {f"page {name}: over its calls": begun / called for name, (begun, called) in found.items()}
+
+
+def of_large(server: Any, folder: Path, options: argparse.Namespace) -> dict[str, float]:
+    """What is asked of large histories, which take long to fill."""
+    small, large = options.sizes
+    urls = filled(server, (small, large))
+    figures = history(urls, options.rounds) if "history" in options.parts else {}
+    return figures | (shown(urls[large], folder, large) if "pages" in options.parts else {})
 
 
 def archived(server: Any, folder: Path) -> dict[str, float]:
@@ -171,7 +199,7 @@ def ratios(figures: dict[str, float]) -> None:
 def main() -> None:
     """Run all parts, or those that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parts = ["deliveries", "burst", "notify", "streams", "archive", "exporter", "history"]
+    parts = ["deliveries", "burst", "notify", "streams", "archive", "exporter", "history", "pages"]
     parser.add_argument("parts", nargs="*", default=parts)
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go")
     parser.add_argument("--seconds", type=float, default=5.0, help="of one measurement")
@@ -197,8 +225,8 @@ def main() -> None:
             figures |= archived(server, folder)
         if "exporter" in options.parts:
             figures |= exported(folder)
-        if "history" in options.parts:
-            figures |= history(server, tuple(options.sizes), options.rounds)
+        if {"history", "pages"} & set(options.parts):
+            figures |= of_large(server, folder, options)
     if "deliveries" in options.parts:
         ratios(figures)
     options.json.write_text(json.dumps(figures, indent=2) + "\n")

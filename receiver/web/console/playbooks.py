@@ -12,7 +12,6 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response import Redirect
 
 from receiver.model.errors import QueryRefused
-from receiver.model.history import Step
 from receiver.model.shapes.asking import Asked
 from receiver.model.shapes.pauses import PauseWish
 from receiver.model.shapes.playbook_requests import BacktestWish
@@ -21,7 +20,7 @@ from receiver.store.database import Database
 from receiver.store.history import decisions, playbooks as loaded, remediations
 from receiver.store.history.decisions import DecisionFilter
 from receiver.store.history.remediations import RunFilter
-from receiver.store.stats import StatsFilter, stats
+from receiver.store.stats import playbook_ends
 from receiver.web.access import needs
 from receiver.web.api.asking import Wake
 from receiver.web.api.breakers import close_breaker
@@ -50,12 +49,11 @@ async def playbooks(request: AnyRequest, database: NamedDependency[Database]) ->
     at = datetime.now(UTC)
     async with database.transaction() as tx:
         found = await loaded.all_loaded(tx)
-        counted = await stats(tx, StatsFilter(since=at - REACH, until=at, step=Step.DAY), now=at, top=1)
+        outcomes = await playbook_ends(tx, at - REACH, at, now=at)
         paused = await pauses.current(tx, at)
         last = {
             one.name: (await remediations.page(tx, RunFilter(playbook=one.name), limit=LAST)).items for one in found
         }
-    outcomes = counted.playbooks or {}
     shown = [(one, dict(outcomes.get(one.name, {})), last[one.name]) for one in found]
     return page(request, "playbooks.html", playbooks=shown, pauses=paused)
 

@@ -12,7 +12,7 @@ from receiver.store import rollups
 from receiver.store.database import Database
 from receiver.store.partitions import keep_ahead
 from receiver.store.rollups import HOUR
-from receiver.store.stats import Stats, StatsFilter, stats
+from receiver.store.stats import Stats, StatsFilter, playbook_ends, stats
 from receiver.store.tables import OccurrenceRow
 from receiver.store.turns import Turn, claim
 from receiver.upkeep.rollup import count_up
@@ -329,7 +329,7 @@ async def test_an_incident_is_healed_when_a_live_run_was_seen_to_help_and_nobody
     assert (found.incidents.closed, found.incidents.healed) == (8, 1)
 
 
-async def test_each_end_of_a_playbook_is_counted_once(past: Past, records: Any) -> None:
+async def test_each_end_of_a_playbook_is_counted_once(past: Past, records: Any, database: Database) -> None:
     async def happen(at: datetime) -> None:
         await records.decision(at=at, outcome="blocked", alert_id=f"{at}")
         await records.decision(at=at, outcome=None, alert_id=f"{at} runs", run_id=1)
@@ -342,8 +342,11 @@ async def test_each_end_of_a_playbook_is_counted_once(past: Past, records: Any) 
     await happen(NOW)
 
     found = await past.ask()
+    async with database.transaction() as tx:
+        alone = await playbook_ends(tx, found.since, found.until, now=NOW)
 
     assert found.playbooks == {"restart-stuck-workflow": {"blocked": 3, "succeeded": 3}}
+    assert alone == found.playbooks
 
 
 async def test_days_are_those_of_utc_and_none_is_left_out(past: Past) -> None:
