@@ -33,13 +33,15 @@ SCENARIOS: Mapping[str, Scenario] = {
 
 TRANSACTIONS: Mapping[str, int] = {
     "restart-stuck-workflow": 33,
-    "retry-failed-workflow": 45,
+    "retry-failed-workflow": 34,
     "delete-stuck-pod": 18,
     "resume-forgotten-suspend": 11,
     "archive-finished-workflow": 18,
-    "restart-unhealthy-agent": 45,
+    "restart-unhealthy-agent": 32,
 }
-"""How many transactions of each one's ticks are tried, from the first; of the longest, the later ones only wait."""
+"""How many transactions the ticks of each one have from beginning to end: every one of them is tried."""
+STEP = timedelta(minutes=1)
+"""How far time goes on between two looks. With a shorter one they only wait more often, and there are more to die in."""
 UNSEEN = ("retry-failed-workflow", 6, "after")
 """Between the intention and the request: nobody can see whether Argo Server was asked, so it ends in another way."""
 SPARSE = ((7, "before"), (4, "after"))
@@ -51,13 +53,19 @@ POINTS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the scenarios look as seldom as is enough."""
+    monkeypatch.setattr(shipped, "STEP", STEP)
+
+
 class Deaths:
     """Kills the process at one transaction of its ticks, counted from the first one, and never again."""
 
     def __init__(self, house: House, number: int, moment: str) -> None:
         self._do = house.do
         self._house = house
-        self._left = number
+        self.left = number
         self._moment = moment
         self.died = False
 
@@ -66,14 +74,14 @@ class Deaths:
         database = self._house.rooms.database
         assert isinstance(database, MortalDatabase)
         mortal = name == "tick" and not self.died
-        database.dies_at = (self._left, self._moment) if mortal else None
+        database.dies_at = (self.left, self._moment) if mortal else None
         try:
             await self._do(name, arguments)
         except Killed:
             self.died = True
             await self._after_the_lease()
         if mortal and database.dies_at is not None:
-            self._left = database.dies_at[0]
+            self.left = database.dies_at[0]
         database.dies_at = None
 
     async def _after_the_lease(self) -> None:
@@ -101,6 +109,17 @@ async def test_a_death_at_any_point_leaves_each_effect_exactly_once(
     await SCENARIOS[playbook](house)
 
     assert deaths.died
+
+
+@pytest.mark.parametrize("playbook", TRANSACTIONS if LONG else ["archive-finished-workflow"])
+async def test_no_transaction_is_left_out(house: House, playbook: str) -> None:
+    beyond = Deaths(house, TRANSACTIONS[playbook], "before")
+    house.do = beyond.do  # type: ignore[method-assign]
+
+    await SCENARIOS[playbook](house)
+
+    assert not beyond.died
+    assert beyond.left == 0
 
 
 async def test_a_retry_of_which_nobody_can_see_whether_it_was_asked_for_is_told_and_not_repeated(house: House) -> None:
