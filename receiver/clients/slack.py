@@ -23,6 +23,7 @@ from receiver.model.errors import (
     SettingsError,
     SlackAnswerLost,
     SlackBlocksRefused,
+    SlackChannelUnknown,
     SlackError,
     SlackMessageGone,
 )
@@ -42,6 +43,7 @@ LONGEST_SEARCH = 10
 """Pages that a search reads before it gives up."""
 
 _BLOCKS_REFUSED = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"})
+_CHANNEL_UNKNOWN = "channel_not_found"
 _MESSAGE_GONE = frozenset(
     {
         "cannot_reply_to_message",
@@ -59,7 +61,7 @@ _PERHAPS_HAPPENED = frozenset({"fatal_error", "internal_error", "request_timeout
 
 _REMEDIES = {
     "account_inactive": "the app was removed or disabled: install it again and renew slack.bot_token",
-    "channel_not_found": "check the channel's name or ID, and invite the app when the channel is private",
+    _CHANNEL_UNKNOWN: "check the channel's name or ID, and invite the app when the channel is private",
     "invalid_auth": "slack.bot_token does not hold a token of this workspace",
     "is_archived": "the channel is archived: choose another one",
     "missing_scope": "grant the app the scope and install it again",
@@ -183,6 +185,7 @@ class SlackClient:
         Raises:
             SlackBlocksRefused: The blocks were refused; the text alone may pass.
             SlackMessageGone: There is no message `thread_ts` any more.
+            SlackChannelUnknown: There is no such channel (any more).
             SlackAnswerLost: The message may or may not have been posted.
             SlackError: Anything else.
         """
@@ -353,6 +356,8 @@ def judged(about: str, *, status: int, body: Mapping[str, Any], wait: timedelta 
         return SlackBlocksRefused(message)
     if code in _MESSAGE_GONE:
         return SlackMessageGone(message)
+    if code == _CHANNEL_UNKNOWN:
+        return SlackChannelUnknown(message)
     if code in _NOTHING_HAPPENED or status == _TOO_MANY_REQUESTS:
         return SlackError(message, retryable=True, retry_after=wait)
     if code in _PERHAPS_HAPPENED or status >= _SERVER_FAILED or (not code and status < _REFUSED):

@@ -205,6 +205,10 @@ class SlackMessageGone(SlackError):
     """The message to be changed or answered is not there any more, or not ours to change. Post a new one."""
 
 
+class SlackChannelUnknown(SlackError):
+    """Slack shows us no channel of this name or ID: it was renamed or deleted, is private, or never was."""
+
+
 class SlackAnswerLost(SlackError):
     """No usable answer came back, so the message may stand in the channel or may not. Look before posting again."""
 

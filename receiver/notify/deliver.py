@@ -30,6 +30,16 @@ PATIENCE: Final = timedelta(hours=24)
 _CHANNEL_ID: Final = re.compile(r"[CGD][A-Z0-9]{7,}")
 _LONGEST_CONSOLE_LINE: Final = 2000
 
+_REMARKS: Final[Mapping[str, str]] = {
+    "reposted": "as a new message, since there was none to change",
+    "unthreaded": "in the channel itself, since its thread is gone",
+    "moved": "{}",
+    "blocks_refused": "by its text alone, since Slack refused the blocks: {}",
+    "found": "an earlier try had brought it already, and its answer was lost",
+    "not_searched": "perhaps for the second time, since it could not be seen whether an earlier try had brought it: {}",
+}
+"""What is said of each part of an answer that is not there when all goes well."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
@@ -65,11 +75,13 @@ async def deliver(
         What the place answered, as JSON values. Slack: `channel_id` and `ts` of the message; `anchor` with both where
         replies and updates of the incident belong to this message from now on, which is so for a post and for an update
         that had to be posted anew (`reposted`); `found` where an earlier try had brought it already; `blocks_refused`
-        with Slack's reason where only the text was taken; `not_searched` with the reason where it could not be seen
-        whether an earlier try had succeeded; `webhook` in place of all that where it went by an incoming webhook.
+        with Slack's reason where only the text was taken; `unthreaded` where a reply stands in the channel, since its
+        thread is gone; `not_searched` with the reason where it could not be seen whether an earlier try had succeeded;
+        `webhook` in place of all that where it went by an incoming webhook.
         PagerDuty: `dedup_key`; of a change event: `accepted`. Console: `console`.
 
     Raises:
+        SlackChannelUnknown: Slack has no such channel any more; it may be known by another name.
         SlackError: Slack refused or failed, or is not configured any more; `retryable` says which.
         PagerDutyError: The same of PagerDuty.
     """
@@ -87,6 +99,14 @@ async def deliver(
             if isinstance(slack, SlackWebhook):
                 return await _post_to(slack, message)
             return await _Chat(slack=slack, message=message, conversation=conversation).say()
+
+
+def remarks(answer: Mapping[str, Any]) -> list[str]:
+    """Say what was out of the ordinary about a delivery, for the story of the incident; mostly nothing.
+
+    `moved` is added by whoever knew another name for the channel, with words for it.
+    """
+    return [said.format(answer[name]) for name, said in _REMARKS.items() if answer.get(name)]
 
 
 def next_attempt(
@@ -233,7 +253,7 @@ class _Chat:
             if not self.message.draft.payload.get("broadcast"):
                 raise
             # What everybody was to see is worth a message of its own where the thread is gone.
-            return await self._post_once()
+            return {**await self._post_once(), "unthreaded": True}
 
     async def _post_once(self, *, thread_ts: str | None = None) -> Mapping[str, Any]:
         """Post, unless an earlier try did and its answer was lost."""

@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from receiver.model.errors import PagerDutyError, SlackError, StoreError
-from receiver.model.message import Lane, Message
+from receiver.model.errors import PagerDutyError, SlackChannelUnknown, SlackError, StoreError
+from receiver.model.message import Act, Lane, Message
 from receiver.model.timeline import Event, Kind
-from receiver.notify.deliver import Conversation, deliver, next_attempt
+from receiver.notify.deliver import Conversation, deliver, next_attempt, remarks
 from receiver.notify.pace import hold_of
 from receiver.pipeline.rooms import Rooms
 from receiver.store import outbox, timeline
@@ -59,17 +60,37 @@ async def send_next(rooms: Rooms, lane: Lane) -> datetime | None:
 async def _deliver(rooms: Rooms, lane: Lane, message: Message, conversation: Conversation | None) -> None:
     """Send one message, and write down what became of it."""
     try:
-        answer = await deliver(
-            message,
-            slack=rooms.slack or rooms.slack_webhook,
-            pagerduty=rooms.pagers.get(lane.address) if lane.address else rooms.pagerduty,
-            console=rooms.say,
-            conversation=conversation,
-        )
+        answer = await _bring(rooms, lane, message, conversation)
     except (SlackError, PagerDutyError) as error:
         await _failed(rooms, message, error)
     else:
         await _sent(rooms, message, answer)
+
+
+async def _bring(rooms: Rooms, lane: Lane, message: Message, conversation: Conversation | None) -> Mapping[str, Any]:
+    """Bring a message to its place; where Slack knows no such channel any more, to what else it is known as."""
+    bring = partial(
+        deliver,
+        message,
+        slack=rooms.slack or rooms.slack_webhook,
+        pagerduty=rooms.pagers.get(lane.address) if lane.address else rooms.pagerduty,
+        console=rooms.say,
+    )
+    try:
+        return await bring(conversation=conversation)
+    except SlackChannelUnknown:
+        draft = message.draft
+        if draft.act is Act.REPLY:
+            raise
+        if conversation is not None and conversation.channel_id != draft.address:
+            moved = f"in what is called {draft.address} by now, since {conversation.channel_id} is gone"
+            return {**await bring(conversation=None), "moved": moved}
+        async with rooms.database.transaction() as transaction:
+            known = await outbox.channel(transaction, message)
+        if known is None or known == draft.address:
+            raise
+        moved = f"in {known}, as which it is known, since it is not called {draft.address} any more"
+        return {**await bring(conversation=Conversation(channel_id=known)), "moved": moved}
 
 
 class Postman:
@@ -134,7 +155,8 @@ async def _sent(rooms: Rooms, message: Message, answer: Mapping[str, Any]) -> No
     at = rooms.now()
     async with rooms.database.transaction() as transaction:
         await outbox.sent(transaction, message, at, answer)
-        await timeline.add(transaction, _event(message, Kind.MESSAGE_SENT, "was told", rooms))
+        what = ", ".join(["was told", *remarks(answer)])
+        await timeline.add(transaction, _event(message, Kind.MESSAGE_SENT, what, rooms))
 
 
 async def _failed(rooms: Rooms, message: Message, error: SlackError | PagerDutyError) -> None:

@@ -4,12 +4,18 @@ from typing import Any
 import pytest
 
 from receiver.clients.slack import SlackClient, judged
-from receiver.model.errors import SettingsError, SlackAnswerLost, SlackBlocksRefused, SlackError, SlackMessageGone
+from receiver.model.errors import (
+    SettingsError,
+    SlackAnswerLost,
+    SlackBlocksRefused,
+    SlackChannelUnknown,
+    SlackError,
+    SlackMessageGone,
+)
 
 PERMANENT = [
     "account_inactive",
     "as_user_not_supported",
-    "channel_not_found",
     "ekm_access_denied",
     "invalid_arg_name",
     "invalid_arguments",
@@ -49,6 +55,13 @@ def test_refused_blocks_have_a_name(code: str) -> None:
     error = judge(error=code)
 
     assert (type(error), error.retryable) == (SlackBlocksRefused, False)
+
+
+def test_a_channel_that_is_not_there_has_a_name() -> None:
+    error = judge(error="channel_not_found")
+
+    assert (type(error), error.retryable) == (SlackChannelUnknown, False)
+    assert "check the channel's name or ID" in str(error)
 
 
 @pytest.mark.parametrize("code", ["message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"])
