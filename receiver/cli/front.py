@@ -134,9 +134,18 @@ def check(config: Config = None) -> None:
 def demo(
     port: Annotated[int, typer.Option(metavar="P", help="Where the demo listens.")] = 8080,
     once: Annotated[bool, typer.Option("--once", help="End with the story: 0 when it ended as it should.")] = False,  # noqa: FBT002
+    stage: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Play nothing: only run the stand-ins, for a service of your own."),
+    ] = None,
 ) -> None:
     """Play a real incident on this machine: stand-in cluster, real webhook, real decisions."""
+    set_up_logs()
+    if stage is not None:
+        from receiver.cli.practice import practise  # noqa: PLC0415
+
+        run(practise(stage, port=port))
+        return
     from receiver.cli.demo import play  # noqa: PLC0415
 
-    set_up_logs()
     run(play(port=port, once=once))

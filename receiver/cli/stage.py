@@ -54,6 +54,20 @@ class Stage:
     pagerduty: PagerDutyStandIn
 
 
+@dataclass(frozen=True, kw_only=True)
+class StandIns:
+    """What stands for the world around.
+
+    Attributes:
+        written: Settings that know only them, as a document would have them; without tokens and playbooks.
+    """
+
+    written: dict[str, Any]
+    cluster: ApiServer
+    slack: SlackStandIn
+    pagerduty: PagerDutyStandIn
+
+
 @asynccontextmanager
 async def build_stage(folder: Path, *, port: int) -> AsyncIterator[Stage]:
     """Start all stand-ins on loopback, and write the settings of a service that uses them.
@@ -62,24 +76,45 @@ async def build_stage(folder: Path, *, port: int) -> AsyncIterator[Stage]:
         folder: For the kubeconfig and for all that the service keeps.
         port: Where the service will listen.
     """
+    async with open_stand_ins(folder, port=port) as around:
+        tokens = {role: secrets.token_urlsafe(24) for role in ("ingest", "viewer", "admin")}
+        written = around.written | {
+            "auth": {"tokens": [{"name": f"demo-{role}", "role": role, "token": tokens[role]} for role in tokens]},
+            "playbooks": [Document(_PLAYBOOK, file="the demo's playbook").value],
+        }
+        settings = Document(json.dumps(written), file="the demo's settings").decode(Settings)
+        yield Stage(
+            settings=settings, tokens=tokens, cluster=around.cluster, slack=around.slack, pagerduty=around.pagerduty
+        )
+
+
+@asynccontextmanager
+async def open_stand_ins(folder: Path, *, port: int) -> AsyncIterator[StandIns]:
+    """Start a cluster in which Argo's controller works, Slack and PagerDuty, all on loopback.
+
+    Args:
+        folder: For the kubeconfig and for all that a service on them keeps.
+        port: Where that service will listen.
+    """
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(ApiServer())
         await stack.enter_async_context(ArgoController(cluster, step=timedelta(seconds=0.5)))
         slack = await stack.enter_async_context(SlackStandIn())
         pagerduty = await stack.enter_async_context(PagerDutyStandIn())
-        tokens = {role: secrets.token_urlsafe(24) for role in ("ingest", "viewer", "admin")}
         kubeconfig = folder / "kubeconfig.json"
         kubeconfig.write_text(json.dumps(cluster.kubeconfig()), encoding="utf-8")
         kubeconfig.chmod(0o600)
-        written: dict[str, Any] = {
+        written = {
             "data_dir": str(folder / "data"),
             "server": {"port": port, "public_url": f"http://127.0.0.1:{port}"},
-            "auth": {"tokens": [{"name": f"demo-{role}", "role": role, "token": tokens[role]} for role in tokens]},
-            "kubernetes": {"kubeconfig": str(kubeconfig), "context": "sandbox", "namespaces": [NAMESPACE]},
+            "kubernetes": {
+                "kubeconfig": str(kubeconfig),
+                "context": "sandbox",
+                "namespaces": [NAMESPACE],
+                "timeout": "60s",  # a busy laptop is slower than a cluster
+            },
             "slack": {"bot_token": slack.token, "api_url": slack.url, "channel": CHANNEL},
             "pagerduty": {"routing_key": EXAMPLE_KEY, "events_url": pagerduty.url},
             "incidents": {"linger": "3s"},
-            "playbooks": [Document(_PLAYBOOK, file="the demo's playbook").value],
         }
-        settings = Document(json.dumps(written), file="the demo's settings").decode(Settings)
-        yield Stage(settings=settings, tokens=tokens, cluster=cluster, slack=slack, pagerduty=pagerduty)
+        yield StandIns(written=written, cluster=cluster, slack=slack, pagerduty=pagerduty)
