@@ -41,7 +41,7 @@ TRANSACTIONS: Mapping[str, int] = {
 }
 """How many transactions the ticks of each one have from beginning to end: every one of them is tried."""
 STEP = timedelta(minutes=1)
-"""How far time goes on between two looks. With a shorter one they only wait more often, and there are more to die in."""
+"""How far time goes on between two looks. With a shorter one they only wait more often, so that it takes longer."""
 UNSEEN = ("retry-failed-workflow", 6, "after")
 """Between the intention and the request: nobody can see whether Argo Server was asked, so it ends in another way."""
 SPARSE = ((7, "before"), (4, "after"))
