@@ -102,6 +102,10 @@ def _said(error: str) -> str:
 
 
 def _failed(request: AnyRequest, error: LoginError | SettingsError) -> Response[str]:
+    if isinstance(error, SettingsError):
+        # It names a file of ours, which is nothing for whoever has not logged in.
+        _log.error("secret_unreadable", reason=str(error), consequence="nobody can log in at the provider")
+        return _shown(request, HTTPStatus.SERVICE_UNAVAILABLE, "the service cannot read a secret; its log says which")
     if not isinstance(error, ProviderUnreachable):
         return _refused(request, str(error))
     _log.warning("login_without_provider", reason=str(error))
