@@ -1,5 +1,6 @@
 """`receiver templates`: how a message would read in the words of a template. Nothing is sent."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,6 +83,7 @@ async def _previewed(settings: Settings, incident: int, number: int | None, temp
     async with opened(settings) as database, database.transaction() as tx:
         situation = assess(await story(tx, incident), datetime.now(UTC))
     choice = choose(routes, situation.labels, owners=settings.owners, annotations=situation.annotations)
+    situation = dataclasses.replace(situation, owner=choice.owner)
     read = Templates(choice.templates.values()).read()
     shown = []
     for lane in choice.lanes:

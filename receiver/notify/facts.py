@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from receiver.model.finding import FindingState
-from receiver.model.incident import Incident, Occurrence
+from receiver.model.incident import Occurrence
 from receiver.model.remediation import Run
 from receiver.notify import account
 from receiver.notify.situation import Situation
@@ -26,7 +26,7 @@ LONGEST: Final = 3_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentFacts:
-    """The incident. `url` leads to its timeline and is empty where `server.public_url` is not set."""
+    """The incident. `owner` is empty where it belongs to nobody, `url` to its timeline where there is no public one."""
 
     id: int
     title: str
@@ -39,6 +39,7 @@ class IncidentFacts:
     opened_at: datetime
     closed_at: datetime | None
     acknowledged_by: str
+    owner: str
     flaps: int
     url: str
 
@@ -126,7 +127,7 @@ def facts_of(situation: Situation, public_url: str | None) -> Facts:
     lines = log.detail.get("lines") if log else None
     found = ((_text(str(name), 60), weblink(str(url))) for name, url in (links.detail.items() if links else ()))
     return Facts(
-        incident=_incident(situation.story.incident, situation.severity, public_url),
+        incident=_incident(situation, public_url),
         firing=situation.fires,
         labels=_texts(situation.labels),
         annotations=_texts(alerts[0].annotations if alerts else {}),
@@ -148,13 +149,14 @@ def facts_of(situation: Situation, public_url: str | None) -> Facts:
 _APART: Final = frozenset({"log", "links"})
 
 
-def _incident(incident: Incident, severity: str, public_url: str | None) -> IncidentFacts:
+def _incident(situation: Situation, public_url: str | None) -> IncidentFacts:
+    incident = situation.story.incident
     subject = incident.subject
     return IncidentFacts(
         id=incident.id,
         title=_text(incident.title) or f"Incident {incident.id}",
         state=incident.state.value,
-        severity=_text(severity, 60),
+        severity=_text(situation.severity, 60),
         cluster=_text(subject.cluster),
         namespace=_text(subject.namespace),
         workflow=_text(subject.workflow),
@@ -162,6 +164,7 @@ def _incident(incident: Incident, severity: str, public_url: str | None) -> Inci
         opened_at=incident.opened_at,
         closed_at=incident.closed_at,
         acknowledged_by=_text(incident.acknowledged_by),
+        owner=_text(situation.owner),
         flaps=incident.flaps,
         url=f"{public_url.rstrip('/')}/api/v1/incidents/{incident.id}/timeline" if public_url else "",
     )

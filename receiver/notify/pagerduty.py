@@ -84,6 +84,7 @@ def _details(situation: Situation, why: str) -> dict[str, Any]:
         "status": account.status(situation),
         "receiver": account.deed(situation),
         "what to do": account.advice(situation),
+        "belongs to": cut(clean(situation.owner), LONGEST_FIELD),
         "taken on by": cut(clean(situation.story.incident.acknowledged_by), LONGEST_FIELD),
         "tried": account.steps_of(run)[-10:] if run else [],
         "alerts": [_alert(one.alertname, one.annotations) for one in situation.alerts[:MOST_ALERTS]],

@@ -92,6 +92,7 @@ def plan(
         return Plan(drafts=tuple(_farewell(story, story.incident.merged_into, places, public_url)))
     situation = assess(story, now)
     choice = choose(routes, situation.labels, owners=owners, annotations=situation.annotations, at=now)
+    situation = replace(situation, owner=choice.owner)
     tone = tone_of(situation, hold_until, low=is_low(situation.severity, choice.places, places.low))
     tongue = _Tongue(situation=situation, public_url=public_url, templates=templates)
     drafts = (

@@ -38,6 +38,7 @@ class Situation:
         asking: Those of them that wait for a person to approve.
         failures: Runs that failed and that no later one made good, oldest first.
         refusals: Decisions not to act, oldest first, without those about mere consequences.
+        owner: To whom it belongs, as the settings call them; empty where to nobody. Whoever routes it adds it.
     """
 
     story: Story
@@ -51,6 +52,7 @@ class Situation:
     asking: tuple[Run, ...]
     failures: tuple[Run, ...]
     refusals: tuple[Decision, ...]
+    owner: str = ""
 
     @property
     def closed(self) -> bool:

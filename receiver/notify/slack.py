@@ -135,6 +135,8 @@ def _summary(situation: Situation) -> Iterator[str]:
     advice = account.advice(situation)
     if advice:
         yield f"*What to do:* {markup(advice, 350)}"
+    if situation.owner:
+        yield f"Belongs to {markup(clean(situation.owner), 80)}."
     taken_by = clean(situation.story.incident.acknowledged_by)
     if taken_by:
         yield f"Taken on by {markup(taken_by, 80)}."

@@ -20,7 +20,7 @@ from receiver.model.message import Act, Story
 from receiver.model.remediation import Outcome
 from receiver.notify import changes, daily, digest, pagerduty, slack, thread
 from receiver.notify.deliver import change_of, event_of
-from receiver.notify.situation import assess
+from receiver.notify.situation import Situation, assess
 from receiver.notify.words import markup
 from receiver.sandbox.pagerduty import EXAMPLE_KEY
 from receiver.sandbox.pagerduty_rules import change_faults, event_faults
@@ -67,6 +67,11 @@ def stories(text: str) -> list[Story]:
     told = [hostile_story(text, outcome=outcome) for outcome in (Outcome.FAILED, Outcome.SUCCEEDED, Outcome.TIMED_OUT)]
     waiting = replace(told[0], runs=[replace(asking(), playbook=text or "p", reason=text, vars={"loss": text})])
     return [*told, waiting, crowd(text), quiet(told[0]), closed(told[0]), story(title=text)]
+
+
+def owned(told: Story) -> Situation:
+    """The same, and it belongs to somebody."""
+    return replace(assess(told, NOW), owner=told.incident.title)
 
 
 def of_slack(make: Callable[[Story], Payload]) -> Callable[[str], None]:
@@ -138,7 +143,7 @@ def judge_answer(text: str) -> None:
 
 
 CASES: Final[Mapping[str, Callable[[str], None]]] = {
-    "slack.card": of_slack(lambda told: slack.card(assess(told, NOW), public_url=URL, pressed=True)),
+    "slack.card": of_slack(lambda told: slack.card(owned(told), public_url=URL, pressed=True)),
     "slack.line": of_slack(lambda told: slack.line(assess(told, NOW))),
     "slack.answer": judge_answer,
     "slack.pointer": of_slack(lambda _: slack.pointer(7, 3, URL)),
@@ -151,7 +156,7 @@ CASES: Final[Mapping[str, Callable[[str], None]]] = {
     "changes.event": judge_changes,
     "pagerduty.trigger": of_pagerduty(
         lambda told: pagerduty.trigger(
-            assess(told, NOW), urgent=False, why=told.incident.title or "a route says so", public_url=URL
+            owned(told), urgent=False, why=told.incident.title or "a route says so", public_url=URL
         )
     ),
     "pagerduty.acknowledge": of_pagerduty(lambda told: pagerduty.acknowledge(told.incident.id)),

@@ -40,6 +40,14 @@ def test_an_owner_is_told_in_the_own_channel_and_by_the_own_key() -> None:
     assert lanes() == {Lane(Place.SLACK, "#taskmaster-alerts"), Lane(Place.PAGERDUTY, "")}
 
 
+def test_the_message_and_the_page_say_to_whom_it_belongs() -> None:
+    planned = plan(story(), places=PLACES, routes=(LOUD,), owners=(TEAM,), hold_until=None, now=NOW)
+
+    card, page = (draft.payload for draft in planned.drafts if draft.act in {Act.POST, Act.TRIGGER})
+    assert "Belongs to team." in card["blocks"][1]["text"]["text"]
+    assert page["custom_details"]["belongs to"] == "team"
+
+
 def test_an_annotation_of_the_workflow_names_its_owner() -> None:
     owner = Owner(annotations=(Matcher.parse("owner=team-b"),), slack="#team-b")
     findings = (found("workflow", "Running", annotations={"owner": "team-b"}),)
