@@ -70,7 +70,7 @@ reference: environment ## Write docs/reference anew from the code: commands, set
 dashboards: environment ## Write the dashboards of Grafana anew from deploy/grafana
 	$(RUN) python -m deploy.grafana
 
-pictures: environment ## Draw the messages in docs/images anew from the blocks that are sent (needs Chromium)
+pictures: environment ## Make the pictures in docs/images anew, from the blocks that are sent and the demo (needs Chromium)
 	$(RUN) python -m tests.pictures
 
 # The environment follows the lock file, to the letter. The first time is seen, the later ones are milliseconds.

@@ -47,8 +47,13 @@ class StoryWentWrong(ReceiverError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Chapter:
-    """One workflow, what becomes of it, and how its story must end."""
+class Chapter:
+    """One workflow, what becomes of it, and how its story must end.
+
+    Attributes:
+        course: What the attempts at its second step do, as `receiver.sandbox.argo` reads it.
+        outcome: Of the run on it.
+    """
 
     title: str
     workflow: str
@@ -57,15 +62,15 @@ class _Chapter:
     paged: bool
 
 
-_CHAPTERS: Final = (
-    _Chapter(
+CHAPTERS: Final = (
+    Chapter(
         title="A workflow has been stuck for seven hours, and a restart helps. Nobody is woken.",
         workflow="rex-implements-login",
         course="hang, succeed",
         outcome="succeeded",
         paged=False,
     ),
-    _Chapter(
+    Chapter(
         title="Another one is stuck, and a restart does not help. Somebody is paged.",
         workflow="tess-runs-the-tests",
         course="hang",
@@ -82,20 +87,24 @@ async def play(*, port: int, once: bool) -> None:
         StoryWentWrong: A chapter did not end as it should.
     """
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-    with _folder() as folder:
+    with keeping() as folder:
         async with build_stage(folder, port=port) as stage, running(stage.settings) as url:
-            await _ready(stage, url)
+            await ready(stage, url)
             console.print(f"Receiver runs at {url}; the cluster, Slack and PagerDuty are stand-ins on this machine.\n")
-            for chapter in _CHAPTERS:
-                await _tell(console, stage, url, chapter)
+            for chapter in CHAPTERS:
+                await tell(console, stage, url, chapter)
             _show_end(console, stage, url)
             if not once:
                 console.print("It goes on running; Ctrl-C ends it and removes all that it kept.")
                 await anyio.sleep_forever()
 
 
-async def _ready(stage: Stage, url: str) -> None:
-    """Wait until the database has its schema."""
+async def ready(stage: Stage, url: str) -> None:
+    """Wait until the database has its schema.
+
+    Raises:
+        StoryWentWrong: It never had.
+    """
     async with ReceiverClient(url, stage.tokens["viewer"]) as client:
         with anyio.move_on_after(_PATIENCE.total_seconds()) as limit:
             while True:
@@ -107,7 +116,7 @@ async def _ready(stage: Stage, url: str) -> None:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def keeping() -> Iterator[Path]:
     """Give a folder for everything that the demo keeps, and remove it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="receiver-demo-"))
     try:
@@ -119,8 +128,12 @@ def _folder() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-async def _tell(console: Console, stage: Stage, url: str, chapter: _Chapter) -> None:
-    """Let a workflow be stuck, alert about it through the real webhook, and follow what happens."""
+async def tell(console: Console, stage: Stage, url: str, chapter: Chapter) -> None:
+    """Let a workflow be stuck, alert about it through the real webhook, and follow what happens.
+
+    Raises:
+        StoryWentWrong: It did not end as it should.
+    """
     console.print(Text(chapter.title, style="bold underline"))
     stuck_workflow(stage.cluster, NAMESPACE, chapter.workflow, course=chapter.course)
     began = datetime.now(UTC)
@@ -158,7 +171,7 @@ async def _until_closed(happenings: AsyncIterator[Happening]) -> AsyncIterator[H
         closed = closed or happening.kind == "incident.closed"
 
 
-def _alert(chapter: _Chapter, at: datetime) -> Firing:
+def _alert(chapter: Chapter, at: datetime) -> Firing:
     return Firing(
         labels={
             "alertname": "WorkflowStuckDetection",
@@ -187,7 +200,7 @@ def _print(console: Console, happening: Happening, began: datetime) -> None:
     console.print(line)
 
 
-def _judge(stage: Stage, chapter: _Chapter, outcome: str) -> None:
+def _judge(stage: Stage, chapter: Chapter, outcome: str) -> None:
     if outcome != chapter.outcome:
         raise StoryWentWrong(f"the run on {chapter.workflow} ended as {outcome or 'nothing'}, not {chapter.outcome}")
     paged = any(chapter.workflow in alert.summary for alert in stage.pagerduty.alerts)

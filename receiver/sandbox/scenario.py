@@ -98,9 +98,9 @@ def _put(server: ApiServer, submitted: Json, started: datetime, second: datetime
     submitted["metadata"]["creationTimestamp"] = timestamp(started)
     first_step, second_step = argo.steps(submitted)
     first = argo.ended(argo.step_node(first_step, started), "Succeeded", second)
-    nodes = {
-        node["id"]: node for node in (argo.group_node(submitted, started), first, argo.step_node(second_step, second))
-    }
+    group = argo.group_node(submitted, started) | {"children": [first_step.id]}
+    first |= {"children": [second_step.id]}
+    nodes = {node["id"]: node for node in (group, first, argo.step_node(second_step, second))}
     status = {
         "phase": "Running",
         "startedAt": timestamp(started),

@@ -1,35 +1,39 @@
-"""`make pictures`: draw the messages of the documentation anew, with the Chromium of this machine."""
+"""`make pictures`: make the pictures of the documentation anew, with the Chromium of this machine."""
 
+import asyncio
 import shutil
 import sys
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import sync_playwright
+from playwright.async_api import Browser
 
+from tests.pictures.console import photograph
 from tests.pictures.drawing import page
 from tests.pictures.scenes import scenes
+from tests.seat import chromium
 
 IMAGES: Final = Path(__file__).parents[2] / "docs/images"
 
 
-def draw() -> int:
-    """Draw all pictures; the exit code."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        sys.stderr.write(
-            "make pictures needs a browser, and none was found: install chromium (Debian: apt install chromium)\n"
-        )
-        return 1
-    with sync_playwright() as player:
-        browser = player.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for name, told in scenes().items():
-            sheet = browser.new_page(viewport={"width": 760, "height": 100})
-            sheet.set_content(page(told))
-            sheet.screenshot(path=IMAGES / f"slack-{name}.png", full_page=True)
-        browser.close()
-    return 0
+async def draw() -> int:
+    """Draw what people are told, and photograph the console; the exit code."""
+    async with chromium() as browser:
+        await _draw_messages(browser)
+    wrong = await photograph(IMAGES)
+    for path, found in wrong.items():
+        sys.stderr.write(f"{path}: {'; '.join(found)}\n")
+    return 1 if wrong else 0
+
+
+async def _draw_messages(browser: Browser) -> None:
+    for name, told in scenes().items():
+        sheet = await browser.new_page(viewport={"width": 760, "height": 100})
+        await sheet.set_content(page(told))
+        await sheet.screenshot(path=IMAGES / f"slack-{name}.png", full_page=True)
 
 
 if __name__ == "__main__":
-    sys.exit(draw())
+    if shutil.which("chromium") is None:
+        sys.exit("make pictures needs a browser, and none was found: install chromium (Debian: apt install chromium)")
+    sys.exit(asyncio.run(draw()))

@@ -205,7 +205,7 @@ def _box(spot: tuple[int, int], steps: Sequence[Step], *, stuck: bool) -> Box:
         x=spot[0],
         y=spot[1],
         name=name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…",
-        note=f"{note} · stuck here" if stuck else note,
+        note=f"{first.phase} · stuck here" if stuck else note,
         title=title,
         tone=_TONES.get(first.phase, ""),
         stuck=stuck,
@@ -217,7 +217,7 @@ def _note(step: Step) -> str:
     if step.started_at is None:
         return phase
     took = _took(step)
-    return f"{phase} · {took}" if took else f"{phase} · since {step.started_at.astimezone(UTC):%H:%M}"
+    return f"{phase} · {took}" if took else f"{phase}, {step.started_at.astimezone(UTC):%d %b %H:%M}"
 
 
 def _took(step: Step) -> str:

@@ -63,6 +63,7 @@ async def furnish(records: Any) -> int:
     await records.event(incident_id=number, at=at, kind="alert.fired", text="WorkflowStuck fires")
     await records.event(incident_id=number, at=at, kind="playbook.decided", text=EVIL, detail={"checks": checks})
     await records.message(incident_id=number, cause=EVIL)
+    await records.message(incident_id=number, key="dead", cause=EVIL, state="dead", due_at=None, error=EVIL)
     await records.playbook(summary=EVIL)
     played_at = datetime.now(UTC)
     row = {"request_id": 1, "at": played_at, "playbook": "restart-stuck-workflow", "version": "1"}

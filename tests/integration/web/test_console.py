@@ -361,7 +361,7 @@ async def test_a_backtest_is_asked_for_by_a_form_and_drawn_on_a_calendar(
         "2026-11-25T00:00:00+00:00",
     ]
     assert "It is being played" in pending
-    assert '<span aria-hidden="true">✓</span>1<span class="unseen"> would have run</span>' in drawn
+    assert '<span aria-hidden="true">✓ </span>1<span class="unseen"> would have run</span>' in drawn
     assert "It is being played" not in drawn
     assert (wrong.status_code, other.status_code, refused.status_code) == (400, 404, 403)
 
