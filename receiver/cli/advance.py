@@ -19,8 +19,32 @@ def bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
     Yields:
         Called with how much was done since the last call.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    shown = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-    with shown:
+    with _shown() as shown:
         task = shown.add_task(title, total=total)
         yield lambda count: shown.advance(task, count)
+
+
+@contextmanager
+def counter(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show such a bar of something that says itself how much there is to do.
+
+    Yields:
+        Called with how much is done, and of how much; from any thread.
+    """
+    with _shown() as shown:
+        task = shown.add_task(title, total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)
+
+
+def _shown() -> Progress:
+    """Make a bar that never takes what goes to stdout, unless both are the same terminal: then it is kept above it."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True, highlight=False, soft_wrap=True),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),
+        disable=not sys.stderr.isatty(),
+    )

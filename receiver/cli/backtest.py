@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from receiver.cli.advance import bar, counter
 from receiver.cli.completion import playbook_names
 from receiver.cli.desk import answered_by
 from receiver.cli.forms import Form, give
@@ -49,14 +50,16 @@ def backtest(
         found = _playbook(own.settings, playbook)
         if found is None:
             return None
-        played = await play(own.database, own.settings.kubernetes, found, since=begin, until=end)
+        with counter("playing alerts") as told:
+            played = await play(own.database, own.settings.kubernetes, found, since=begin, until=end, told=told)
         return backtest_shape(as_json(played))
 
     async def there(service: ReceiverClient) -> BacktestShape | None:
         asked = await service.playbooks.backtest(playbook, BacktestWish(since=begin, until=end))
         if asked is None:
             return None
-        answer = await answered_by(service, asked.request_id)
+        with bar("waiting for the service", None):
+            answer = await answered_by(service, asked.request_id)
         found = await service.playbooks.backtested(playbook, asked.request_id)
         if found is None:
             raise StoreError(f"nothing came of the backtest: {answer.answer}")

@@ -8,6 +8,7 @@ from typing import Annotated, Protocol, TypeVar
 
 import typer
 
+from receiver.cli.advance import bar
 from receiver.cli.forms import Form, give, give_line
 from receiver.cli.person import person
 from receiver.cli.reading import (
@@ -192,17 +193,26 @@ def discard(
 async def _replay_letters(where: Where, letters: Sequence[int], output: Form) -> None:
     failed = False
     async with _desk(where) as desk:
-        for letter in letters:
-            try:
-                _tell(f"dead letter {letter}", await desk.replay(letter), output)
-            except DeliveryError as error:
-                failed = True
-                typer.echo(f"receiver: dead letter {letter} is still not understood: {error}", err=True)
-            except RemoteError as error:
-                failed = True
-                typer.echo(f"receiver: dead letter {letter} is not replayed: {error}", err=True)
+        with bar("replaying", len(letters)) as advance:
+            for letter in letters:
+                failed |= not await _replayed(desk, letter, output)
+                advance(1)
     if failed:
         raise typer.Exit(1)
+
+
+async def _replayed(desk: "_Desk", letter: int, output: Form) -> bool:
+    """Replay one, and say what became of it; answers whether it is recorded."""
+    try:
+        kept = await desk.replay(letter)
+    except DeliveryError as error:
+        typer.echo(f"receiver: dead letter {letter} is still not understood: {error}", err=True)
+        return False
+    except RemoteError as error:
+        typer.echo(f"receiver: dead letter {letter} is not replayed: {error}", err=True)
+        return False
+    _tell(f"dead letter {letter}", kept, output)
+    return True
 
 
 class _Desk(Protocol):

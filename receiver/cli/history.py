@@ -4,11 +4,13 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
+from receiver.cli.advance import bar
 from receiver.cli.forms import Form, give_line
 from receiver.cli.reading import Config, Output, opened, run, settings_of
 from receiver.cli.s3 import make_s3
@@ -105,10 +107,12 @@ def _way(settings: Settings, database: Database, s3: S3) -> Tiers:
 async def _tell(moves: AsyncGenerator[Move, None], output: Form) -> None:
     """Say what becomes of each month as soon as it is known: one that is done is done, whatever comes after."""
     counted = 0
-    async with aclosing(moves) as each:
-        async for move in each:
-            counted += 1
-            give_line(_shape(move), output, lambda move=move: say(_sentence(move)))  # type: ignore[misc]
+    with bar("months", None) as advance:
+        async with aclosing(moves) as each:
+            async for move in each:
+                counted += 1
+                give_line(_shape(move), output, partial(say, _sentence(move)))
+                advance(1)
     if counted == 0 and output is Form.TABLE:
         say("there is no month to do anything about")
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 import typer
 
+from receiver.cli.advance import bar
 from receiver.cli.filters import Incident
 from receiver.cli.forms import Form
 from receiver.cli.reading import (
@@ -166,7 +168,7 @@ async def _replayed(where: Where, numbers: list[int], *, wait: bool) -> list[Mes
             for number in numbers:
                 if await service.outbox.replay(number) is None:
                     raise absent(f"message {number}", "outbox list")
-            return [await _ended_there(service, number, wait=wait) for number in numbers]
+            return await _each(numbers, lambda number: _ended_there(service, number, wait=wait))
         settings = settings_of(where.config)
         database = await stack.enter_async_context(opened(settings))
         for number in numbers:
@@ -174,7 +176,16 @@ async def _replayed(where: Where, numbers: list[int], *, wait: bool) -> list[Mes
                 if await outbox.replay(tx, number, datetime.now(UTC)) is None:
                     raise absent(f"message {number}", "outbox list")
         here = _Here(settings, database, stack)
-        return [await here.ended(number, wait=wait) for number in numbers]
+        return await _each(numbers, lambda number: here.ended(number, wait=wait))
+
+
+async def _each(numbers: Sequence[int], ended: Callable[[int], Awaitable[MessageShape]]) -> list[MessageShape]:
+    with bar("sending", len(numbers)) as advance:
+        found = []
+        for number in numbers:
+            found.append(await ended(number))
+            advance(1)
+    return found
 
 
 async def _ended_there(service: ReceiverClient, number: int, *, wait: bool) -> MessageShape:

@@ -5,7 +5,7 @@ assumed all the same stands in the notes of the result.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -29,7 +29,15 @@ _LONE: Final = frozenset({"storm", "paused", "not_configured", "breaker", "windo
 _UNEVALUABLE: Final = "Guard confirm refused"
 
 
-def replay(playbook: Playbook, past: Past, world: World, *, since: datetime, until: datetime) -> Backtest:
+def replay(
+    playbook: Playbook,
+    past: Past,
+    world: World,
+    *,
+    since: datetime,
+    until: datetime,
+    told: Callable[[int, int], None] = lambda _done, _of: None,
+) -> Backtest:
     """Say what a live playbook would have done about the past.
 
     Args:
@@ -38,13 +46,18 @@ def replay(playbook: Playbook, past: Past, world: World, *, since: datetime, unt
         world: The settings that guards ask for.
         since: Begin of the range.
         until: Its end; the virtual clock does not pass it.
+        told: Called before each alert with how many were played, and of how many.
     """
     live = msgspec.structs.replace(playbook, mode=Mode.LIVE)
     ledger = Ledger(live, past, world)
     # All alerts wait equally long, so that they come to their decisions in the order in which they were heard of, but
     # for those that were heard of late.
-    due = sorted(past.alerts, key=lambda one: _due(live, one))
-    instances = [_answer(live, one, ledger, _due(live, one)) for one in due if _due(live, one) <= until]
+    ordered = sorted(past.alerts, key=lambda one: _due(live, one))
+    due = [one for one in ordered if _due(live, one) <= until]
+    instances = []
+    for done, one in enumerate(due):
+        told(done, len(due))
+        instances.append(_answer(live, one, ledger, _due(live, one)))
     runs = [one for one in instances if one.answer is Answer.RUN]
     busiest_hour, busiest_count = _busiest(runs)
     refused = (one.guard for one in instances if one.answer is Answer.REFUSED)
