@@ -104,7 +104,9 @@ class Keys(_Part, frozen=True, kw_only=True):
     """The keys that a person may write, but for the steps."""
 
     name: PlaybookName
+    """Up to 63 small letters, digits and inner hyphens."""
     mode: Mode = Mode.DRY_RUN
+    """`dry_run` decides and records; `propose` asks a person each time; `live` acts."""
     summary: str
     """What it does and why, in one line for people."""
     on: Trigger
@@ -114,6 +116,7 @@ class Keys(_Part, frozen=True, kw_only=True):
     """What must be true of the live workflow just before the first effect."""
     guards: Guards = msgspec.field(default_factory=Guards)
     approval: Approval | ApprovalIf = Approval.NONE
+    """`none`, `required`, or `{required_if: CONDITION}`."""
     approvals: Annotated[int, msgspec.Meta(ge=1, le=10)] = 1
     """How many different people have to agree, where anybody is asked."""
     approval_timeout: Duration = msgspec.field(default_factory=lambda: Duration(hours=1))
@@ -129,6 +132,7 @@ class Written(Keys, frozen=True, kw_only=True):
     """All keys, with the steps as they were read."""
 
     steps: Annotated[tuple[dict[str, Any], ...], msgspec.Meta(min_length=1)]
+    """The actions in order; each step is one of those below with its keys."""
 
 
 class Playbook(Keys, frozen=True, kw_only=True):

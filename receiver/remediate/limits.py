@@ -51,14 +51,18 @@ class Attempts(_Part, frozen=True, kw_only=True):
     """How often a playbook may act on one lineage."""
 
     max: Annotated[int, msgspec.Meta(ge=1)]
+    """Most runs on one lineage."""
     per: Duration
+    """Within which they are counted, back from now."""
 
 
 class Budget(_Part, frozen=True, kw_only=True):
     """How often a playbook may act at all, on whatever lineage."""
 
     max: Annotated[int, msgspec.Meta(ge=1)]
+    """Most runs on all lineages together."""
     per: Duration
+    """Within which they are counted, back from now."""
 
 
 class BlastRadius(_Part, frozen=True, kw_only=True):
@@ -74,8 +78,11 @@ class Window(_Part, frozen=True, kw_only=True):
     """When a playbook may begin, or may not: exactly one of `allow` and `deny`."""
 
     allow: Span | None = None
+    """When it may begin, such as `Mon-Fri 09:00-17:00`."""
     deny: Span | None = None
+    """When it may not, such as `Fri 18:00-23:59`."""
     timezone: Zone = msgspec.field(default_factory=lambda: Zone("UTC"))
+    """By whose clocks it is meant."""
 
     def __post_init__(self) -> None:
         """Refuse a window that says nothing, or two things."""
@@ -94,6 +101,7 @@ class Breaker(_Part, frozen=True, kw_only=True):
     """After how many failures in a row a playbook stops by itself, until a person closes the breaker."""
 
     failures: Annotated[int, msgspec.Meta(ge=1)] = 3
+    """Runs that did not help, one after the other on whatever lineage."""
 
 
 class Guards(_Part, frozen=True, kw_only=True):

@@ -25,6 +25,13 @@ def test_the_reference_is_what_the_code_says(name: str) -> None:
     assert committed.splitlines() == now, f"docs/reference/{name}.md is stale. Run: make reference"
 
 
+@pytest.mark.parametrize("name", ["settings", "playbook"])
+def test_each_key_says_what_it_is_for(name: str) -> None:
+    rows = [line for line in written(name).splitlines() if line.startswith("| `")]
+
+    assert [row for row in rows if row.split(" | ")[1].strip() == ""] == []
+
+
 def test_the_menu_leads_to_each_page_once() -> None:
     pages = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")} | {str(page) for page in BESIDE.values()}
     menu = tomllib.loads(CONFIGURATION.read_text(encoding="utf-8"))["project"]["nav"]

@@ -19,6 +19,7 @@ class MakeSilence(Params, frozen=True, kw_only=True):
     """Let nobody be told about some alerts for a while. Receiver goes on recording what Alertmanager tells it."""
 
     for_: Duration = msgspec.field(name="for")
+    """How long."""
     matchers: tuple[Matcher, ...] = ()
     """Which alerts; without any, those of the same name about the same workflow as the alert of the run."""
     comment: str = ""

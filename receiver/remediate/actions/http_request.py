@@ -21,8 +21,11 @@ class SendRequest(Params, frozen=True, kw_only=True):
     """Make one HTTP request to a host of the setting `http_action.allow`, and go on when it answers with success."""
 
     url: str
+    """Where to; its host is one of `http_action.allow`."""
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    """As in HTTP."""
     headers: dict[str, str] = msgspec.field(default_factory=dict)
+    """Sent with it."""
     body: dict[str, Any] | None = None
     """Sent as JSON. Without one, POST, PUT and PATCH send why they are made: run, alert, namespace, target."""
     repeatable: bool = False

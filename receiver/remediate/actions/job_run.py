@@ -22,6 +22,7 @@ class RunJob(Params, frozen=True, kw_only=True):
     spec: dict[str, Any]
     """Specification of the Job, as Kubernetes has it."""
     timeout: Duration
+    """How long it is waited for; it goes on by itself after that."""
 
 
 class JobRun(Effect[RunJob]):

@@ -12,6 +12,7 @@ class Tell(Params, frozen=True, kw_only=True):
     """Write a line into the incident's thread and timeline."""
 
     text: str
+    """The line, as it stands."""
 
 
 class Notify(Effect[Tell]):

@@ -14,9 +14,11 @@ class Verify(Params, frozen=True, kw_only=True):
     """Check that it helped: a condition that must be true without a break for `hold`."""
 
     that: Expression
+    """What must be true of the workflow as it is now; after a resubmit, of the new run."""
     hold: Duration = msgspec.field(default_factory=Duration)
     """Choose it longer than any limit on `workflow.idle` in `that`: otherwise the check cannot fail in time."""
     within: Duration
+    """When the check must have held at the latest, from its begin."""
 
 
 class CheckHelped(Action[Verify]):

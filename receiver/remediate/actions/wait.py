@@ -12,7 +12,9 @@ class WaitUntil(Params, frozen=True, kw_only=True):
     """Wait until a condition is true."""
 
     until: Expression
+    """What is waited for."""
     timeout: Duration
+    """How long, at most."""
     on_timeout: Literal["fail", "go_on"] = "fail"
     """`go_on` takes the next step all the same."""
 

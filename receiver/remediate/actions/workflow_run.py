@@ -22,6 +22,7 @@ class RunWorkflow(Params, frozen=True, kw_only=True):
     spec: dict[str, Any]
     """Specification of the workflow, as Argo has it; `workflowTemplateRef` names a template."""
     timeout: Duration
+    """How long it is waited for; it goes on by itself after that."""
 
 
 class WorkflowRun(Effect[RunWorkflow]):

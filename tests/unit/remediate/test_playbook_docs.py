@@ -5,7 +5,6 @@ import msgspec
 
 from receiver.remediate.actions import known
 from receiver.remediate.actions.registry import SHIPPED
-from receiver.remediate.language import Written
 
 PAGE = (Path(__file__).parents[3] / "docs/playbooks.md").read_text(encoding="utf-8")
 
@@ -21,9 +20,3 @@ def test_each_parameter_stands_in_the_section_of_its_action() -> None:
         section = PAGE.partition(f"### {name}\n")[2].partition("\n#")[0]
         for field in msgspec.structs.fields(action.params):
             assert f"`{field.encode_name}" in section, f"{name}: {field.encode_name}"
-
-
-def test_each_key_of_a_playbook_is_explained() -> None:
-    explained = re.findall(r"^\| `(\w+)` \|", PAGE.partition("## Keys")[2].partition("## ")[0], re.MULTILINE)
-
-    assert set(explained) == {field.encode_name for field in msgspec.structs.fields(Written)}
