@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from .test_console import logged_in
+
 
 async def test_a_dead_message_is_sent_once_more_by_an_admin_and_nobody_else(site: Any, records: Any) -> None:
     message = await records.message(state="dead", due_at=None, error="channel_not_found", attempts=1)
@@ -16,3 +18,16 @@ async def test_a_dead_message_is_sent_once_more_by_an_admin_and_nobody_else(site
     assert (shown["state"], shown["error"], shown["attempts"]) == ("pending", "", 1)
     assert shown["replayed_at"] is not None
     assert "it is still tried" in again.json()["detail"]
+
+
+async def test_the_console_shows_what_a_dead_message_says_and_why_it_is_dead(site: Any, records: Any) -> None:
+    said = {"text": "🔴 etl-nightly &amp; co &lt;b&gt; stuck", "blocks": []}
+    await records.message(state="dead", due_at=None, error="channel_not_found", payload=said)
+    await records.message(key="k2", place="pagerduty", act="resolve", payload={"dedup_key": "k"})
+    client = await logged_in(site)
+
+    page = (await client.get("/outbox")).text
+
+    assert "🔴 etl-nightly &amp; co &lt;b&gt; stuck</bdi>" in page
+    assert "channel_not_found" in page
+    assert page.count("What it says") == 1
