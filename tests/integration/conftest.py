@@ -25,6 +25,7 @@ from receiver.sandbox import slack_press
 from receiver.sandbox.pagerduty import EXAMPLE_KEY, PagerDutyStandIn
 from receiver.sandbox.slack import SlackStandIn
 from receiver.settings import Hidden
+from receiver.store.archive_tables import ArchiveRow
 from receiver.store.database import Database
 from receiver.store.rows import public_id
 from receiver.store.tables import (
@@ -164,6 +165,16 @@ class Records:
             "text": "name: restart-stuck-workflow\n", "disabled": "", "loaded_at": NOW,
         }  # fmt: skip
         await self.insert(PlaybookRow, row | given)
+
+    async def archive(self, **given: Any) -> int:
+        """Insert the entry of one archived workflow; returns its number."""
+        row: dict[str, Any] = {
+            "namespace": "taskmaster", "name": "etl-42", "uid": "u", "content": "c", "labels": {}, "phase": "Succeeded",
+            "started_at": None, "finished_at": NOW, "archived_at": NOW, "archived_by": "ann", "bucket": "b",
+            "key": "argo/etl-42.json.gz", "size": 1000, "sha256": "s", "verified_at": NOW, "trouble": "",
+        }  # fmt: skip
+        (made,) = await self.insert(ArchiveRow, row | given)
+        return int(made.id)
 
     async def dead_letter(self, **given: Any) -> int:
         """Insert one dead letter; returns its number."""

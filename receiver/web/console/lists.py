@@ -12,15 +12,21 @@ from litestar.response import Redirect
 
 from receiver.model.errors import QueryRefused
 from receiver.model.message import MessageState, Place
-from receiver.store import archives as index
+from receiver.model.request import Kind
+from receiver.model.shapes.archives import RestoreWish
+from receiver.model.shapes.asking import Asked
+from receiver.store import archives as index, requests
 from receiver.store.archives import Wanted
 from receiver.store.database import Database
 from receiver.store.history import deadletters as letters, messages
 from receiver.store.history.messages import MessageFilter
 from receiver.web.access import needs
+from receiver.web.api.archives import restore_archive
+from receiver.web.api.asking import Wake
 from receiver.web.api.deadletters import discard_dead_letter, replay_dead_letter
 from receiver.web.api.messages import replay_message
 from receiver.web.console.page import page
+from receiver.web.console.words import said
 from receiver.web.replay import Replay
 from receiver.webhook.access import Role
 
@@ -39,15 +45,20 @@ async def archives(
     namespace: FromQuery[str | None] = None,
     name: FromQuery[str | None] = None,
     phase: FromQuery[str | None] = None,
+    asked: Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1)] = None,
     cursor: FromQuery[str | None] = None,
 ) -> Response[str]:
-    """Show which workflows are archived."""
+    """Show which workflows are archived, and what became of a wish to have one back."""
     wanted = Wanted(namespace=namespace or None, name=name or None, phase=phase or None)
     async with database.transaction() as tx:
         listed = await index.page(tx, wanted, limit=SHOWN, cursor=cursor or None)
         total = await index.total(tx, wanted)
+        wish = None if asked is None else await requests.get(tx, asked)
+    if wish is not None and wish.kind is not Kind.RESTORE:
+        wish = None
     given = {"namespace": namespace or "", "name": name or "", "phase": phase or ""}
-    return page(request, "archives.html", listed=listed, total=total, given=given, **_pages(request, listed))
+    shown: dict[str, Any] = {"listed": listed, "total": total, "given": given, "wish": wish}
+    return page(request, "archives.html", **shown, **_pages(request, listed))
 
 
 @get("/outbox", opt=needs(Role.VIEWER), include_in_schema=False)
@@ -76,6 +87,15 @@ async def deadletters(
     async with database.transaction() as tx:
         listed = await letters.page(tx, limit=SHOWN, cursor=cursor or None)
     return page(request, "deadletters.html", listed=listed, **_pages(request, listed))
+
+
+@post("/archives/{archive_id:int}/restore", opt=needs(Role.OPERATOR), include_in_schema=False)
+async def restore(
+    request: AnyRequest, database: NamedDependency[Database], wake: NamedDependency[Wake], archive_id: FromPath[int]
+) -> Redirect:
+    """Have a new workflow made out of an archived one."""
+    asked: Asked = await restore_archive.fn(request, database, wake, archive_id, await said(request, RestoreWish))
+    return _back(f"/archives?asked={asked.request_id}")
 
 
 @post("/outbox/{message_id:int}/replay", opt=needs(Role.ADMIN), include_in_schema=False)
@@ -124,4 +144,4 @@ def _back(path: str) -> Redirect:
     return Redirect(path, status_code=HTTPStatus.SEE_OTHER.value)
 
 
-HANDLERS = (archives, outbox, deadletters, send_again, parse_again, discard)
+HANDLERS = (archives, outbox, deadletters, restore, send_again, parse_again, discard)

@@ -68,6 +68,7 @@ async def furnish(records: Any) -> int:
     played_at = datetime.now(UTC)
     row = {"request_id": 1, "at": played_at, "playbook": "restart-stuck-workflow", "version": "1"}
     await records.insert(BacktestRow, row | {"result": as_json(played(played_at))})
+    await records.archive(name=EVIL)
     await records.dead_letter(reason=EVIL, body=b"{")
     return int(number)
 

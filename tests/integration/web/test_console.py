@@ -366,6 +366,32 @@ async def test_a_backtest_is_asked_for_by_a_form_and_drawn_on_a_calendar(
     assert (wrong.status_code, other.status_code, refused.status_code) == (400, 404, 403)
 
 
+async def test_an_operator_asks_by_a_form_for_an_archived_workflow(site: Any, records: Any, database: Database) -> None:
+    number = await records.archive()
+    masked = await records.archive(uid="other", key="argo/etl-43.masked.json.gz")
+    client = await logged_in(site, "operator")
+
+    page = (await client.get("/archives")).text
+    asked = await client.post(f"/archives/{number}/restore", data={"name": "", "begin": "true"})
+    misnamed = await client.post(f"/archives/{number}/restore", data={"name": "../etl", "begin": "false"})
+    pending = (await client.get(asked.headers["location"])).text
+    async with database.transaction() as tx:
+        wish = await requests.get(tx, 1)
+        await requests.answer(tx, 1, "it runs as <etl>")
+    answered = (await client.get(asked.headers["location"])).text
+    await client.post("/login", data={"token": "viewer-token"})
+    refused = await client.post(f"/archives/{number}/restore", data={})
+
+    assert f'action="/archives/{number}/restore"' in page
+    assert f'action="/archives/{masked}/restore"' not in page
+    assert (asked.status_code, asked.headers["location"]) == (303, "/archives?asked=1")
+    assert (misnamed.status_code, refused.status_code) == (400, 403)
+    assert wish is not None
+    assert wish.detail == {"archive": number, "name": None, "begin": True}
+    assert "It is written down" in pending
+    assert "it runs as &lt;etl&gt;" in answered
+
+
 async def test_what_was_kept_and_how_the_service_is_stand_on_pages(site: Any, records: Any) -> None:
     await records.playbook()
     await records.run(incident_id=await records.incident(), state="finished", outcome="succeeded", finished_at=LATER)
