@@ -35,6 +35,7 @@ from receiver.cli.tables import cell, clean, members, say, table
 from receiver.cli.telling import Watch, Way, tell
 from receiver.clients.receiver import Happening, ReceiverClient
 from receiver.model.alert import AlertStatus
+from receiver.model.errors import RemoteError
 from receiver.model.shapes.alerts import AlertItems, AlertShape, EventItems
 from receiver.model.shapes.timeline import EventShape
 from receiver.model.timeline import Kind
@@ -161,8 +162,8 @@ def tail(
             async with opened(settings_of(config)) as database:
                 await _follow(database, each)
             return
-        async with elsewhere(where) as service, service.following() as happenings:
-            async for happening in happenings:
+        async with elsewhere(where) as service:
+            async for happening in service.heard(_trouble):
                 each(happening)
 
     run(following())
@@ -227,6 +228,10 @@ def _print(event: EventShape | Happening, *, output: Form, everything: bool) -> 
     if not everything and not kind.startswith("alert."):
         return
     give_line(event, output, lambda: say(_line(event, kind)))
+
+
+def _trouble(error: RemoteError) -> None:
+    typer.echo(f"receiver: nothing is heard now, it is tried again: {clean(str(error))}", err=True)
 
 
 def _line(event: EventShape | Happening, kind: str) -> str:

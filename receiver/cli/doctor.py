@@ -5,15 +5,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import typer
 
 from receiver.cli.cluster import connect_cluster
+from receiver.cli.forms import Form, give_line
 from receiver.cli.provider import open_provider
 from receiver.cli.s3 import make_s3
 from receiver.cli.slack_socket import make_socket
+from receiver.cli.tables import say
 from receiver.cli.wiring import (
     connect_argo,
     database_url,
@@ -54,11 +57,11 @@ class Finding:
     text: str
 
 
-async def check(settings: Settings) -> None:
-    """Look at everything and say how it is; exits with 1 when something fails."""
+async def check(settings: Settings, output: Form = Form.TABLE) -> None:
+    """Look at everything and say how it is, each thing as soon as it is known; exits with 1 when something fails."""
     failed = False
     async for finding in _findings(settings):
-        typer.echo(f"{finding.mark:<5}{finding.thing:<14}{finding.text}")
+        give_line(finding, output, partial(say, f"{finding.mark:<5}{finding.thing:<14}{finding.text}"))
         failed = failed or finding.mark == "FAIL"
     if failed:
         raise typer.Exit(1)

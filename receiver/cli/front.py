@@ -11,6 +11,7 @@ import typer
 import uvloop
 
 from receiver import __version__
+from receiver.cli.forms import Form, Output
 from receiver.cli.group import Subcommands
 from receiver.cli.logs import set_up_logs
 from receiver.model.errors import DocumentError, PlaybookError, QueryRefused, ReceiverError, SettingsError
@@ -123,11 +124,11 @@ def migrate(config: Config = None) -> None:
 
 
 @app.command()
-def check(config: Config = None) -> None:
+def check(config: Config = None, output: Output = Form.TABLE) -> None:
     """Validate configuration and playbooks, then try each dependency: one line each, with the fix for what fails."""
     from receiver.cli.doctor import check as checking  # noqa: PLC0415
 
-    run(checking(settings_of(config)))
+    run(checking(settings_of(config), output))
 
 
 @app.command()

@@ -1,8 +1,10 @@
 """One service with all its subjects."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -15,6 +17,7 @@ from receiver.clients.receiver.letters import DeadLetters, Outbox
 from receiver.clients.receiver.playbooks import Playbooks
 from receiver.clients.receiver.questions import API, Questions
 from receiver.clients.receiver.remediations import Remediations
+from receiver.model.errors import RemoteError
 from receiver.model.history import Step
 from receiver.model.remediation import Outcome
 from receiver.model.shapes.decisions import DecisionShape
@@ -23,6 +26,9 @@ from receiver.model.shapes.requests import RequestShape
 from receiver.model.shapes.stats import StatsShape
 
 _NEEDED: Final = ("database", "migrations")
+_PAUSE: Final = timedelta(seconds=2)
+_REMEMBERED: Final = 1000
+"""Lines of the timeline that are known when they come a second time: a resumed stream begins where all was settled."""
 
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +122,36 @@ class ReceiverClient:
             RemoteError: The service refuses, does not answer, or ends the stream.
         """
         async with self._questions.lines(f"{API}/events/stream") as lines:
-            yield (msgspec.json.decode(line, type=Happening) async for line in lines)
+            yield (msgspec.json.decode(line, type=Happening) async for _, line in lines)
+
+    async def heard(
+        self, trouble: Callable[[RemoteError], None], *, pause: timedelta = _PAUSE
+    ) -> AsyncIterator[Happening]:
+        """Follow the timeline for ever: after a cut it is followed anew from where it broke off, each line told once.
+
+        Args:
+            trouble: Told of each cut, and of each attempt that was in vain.
+            pause: Between two attempts.
+
+        Raises:
+            RemoteError: The service refused, or did not answer, the first time.
+        """
+        known, last = False, ""
+        told: deque[int] = deque(maxlen=_REMEMBERED)
+        while True:
+            try:
+                async with self._questions.lines(f"{API}/events/stream", after=last) as lines:
+                    known = True
+                    async for number, line in lines:
+                        last, happening = number, msgspec.json.decode(line, type=Happening)
+                        if happening.id not in told:
+                            told.append(happening.id)
+                            yield happening
+            except RemoteError as error:
+                if not known:
+                    raise
+                trouble(error)
+            await asyncio.sleep(pause.total_seconds())
 
     async def is_ready(self) -> bool:
         """Ask whether questions are answered and deliveries recorded at once, for which a spool is not enough."""

@@ -105,15 +105,20 @@ class Questions:
             return None
 
     @asynccontextmanager
-    async def lines(self, path: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Follow a stream of server-sent events: gives the data of each, until it is left.
+    async def lines(self, path: str, *, after: str = "") -> AsyncIterator[AsyncIterator[tuple[str, bytes]]]:
+        """Follow a stream of server-sent events: gives the id and the data of each, until it is left.
+
+        Args:
+            path: Below the address of the service.
+            after: The id of the event that was heard last, what came after it is told first; empty for none.
 
         Raises:
             RemoteError: The service refuses, does not answer, or ends the stream.
         """
         patience = aiohttp.ClientTimeout(total=None, sock_read=_QUIET.total_seconds())
+        headers = {"Last-Event-ID": after} if after else {}
         try:
-            async with self._session.get(f"{self.url}{path}", timeout=patience) as answer:
+            async with self._session.get(f"{self.url}{path}", timeout=patience, headers=headers) as answer:
                 if answer.status != _OK:
                     raise _refusal(f"{self.url}{path}", answer.status, await answer.read())
                 yield self._payloads(answer)
@@ -124,10 +129,13 @@ class Questions:
         """Close the connections."""
         await self._session.close()
 
-    async def _payloads(self, answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    async def _payloads(self, answer: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, bytes]]:
+        number = ""
         async for line in answer.content:
-            if line.startswith(b"data:"):
-                yield line.removeprefix(b"data:")
+            if line.startswith(b"id:"):
+                number = line.removeprefix(b"id:").decode(errors="replace").strip()
+            elif line.startswith(b"data:"):
+                yield number, line.removeprefix(b"data:")
         raise RemoteError(f"{self.url} ended the stream of its events; it was stopped, or begins anew: ask again")
 
     async def _ask(self, method: str, path: str, **more: Any) -> bytes | None:

@@ -200,6 +200,14 @@ async def test_each_list_prints_its_items_in_each_form(receiver: Receiver, alert
     assert made == {}, "lists that are none any more"
 
 
+async def test_a_check_is_printed_for_programs_thing_by_thing(alone: Receiver) -> None:
+    code, out, _ = await alone("check", "-o", "json")
+
+    found = [json.loads(line) for line in out.splitlines()]
+    assert code == (1 if "FAIL" in {one["mark"] for one in found} else 0)
+    assert {"database", "slack", "spool"} <= {one["thing"] for one in found}
+
+
 ARCHIVE: Final[dict[str, Any]] = {
     "namespace": "argo", "name": "etl", "uid": "u", "content": "c", "labels": {}, "phase": "Succeeded",
     "started_at": None, "finished_at": NOW, "archived_at": NOW, "archived_by": "kim", "bucket": "b", "key": "k",

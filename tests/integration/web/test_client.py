@@ -124,12 +124,13 @@ class Recording(Questions):
         await self.get(path, None)
 
     @asynccontextmanager
-    async def lines(self, path: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def lines(self, path: str, *, after: str = "") -> AsyncIterator[AsyncIterator[tuple[str, bytes]]]:
+        assert after == ""
         await self.get(path, EventShape)
 
-        async def nothing() -> AsyncIterator[bytes]:
+        async def nothing() -> AsyncIterator[tuple[str, bytes]]:
             return
-            yield b""
+            yield "", b""
 
         yield nothing()
 
