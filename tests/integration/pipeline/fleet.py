@@ -15,6 +15,7 @@ from receiver.model.document import Document
 from receiver.model.errors import ReceiverError
 from receiver.pipeline.look import look
 from receiver.pipeline.rooms import Rooms
+from receiver.pipeline.send import send
 from receiver.pipeline.tick import tick
 from receiver.remediate.language import Playbook, load
 from receiver.sandbox.alertmanager import Firing, delivery
@@ -272,6 +273,8 @@ class Fleet:
                 await look(rooms, **arguments)
             case "tick":
                 await tick(rooms, **arguments)
+            case "send":
+                await send(rooms, **arguments)
             case _:
                 raise AssertionError(f"nobody does {name}")
 

@@ -27,7 +27,7 @@ from receiver.pipeline.rooms import Rooms
 from receiver.sandbox.argo import ArgoController
 from receiver.sandbox.argo_server import ArgoServer
 from receiver.sandbox.kubernetes import ApiServer
-from receiver.settings import Kubernetes, Settings
+from receiver.settings import Kubernetes
 from receiver.store.database import Database
 from receiver.store.intake import Intake
 from receiver.store.jobs import Queue
@@ -101,12 +101,14 @@ class Ground:
                         queue=queue,
                         playbooks=playbooks(limits, way),
                         kubernetes=Kubernetes(namespaces=(NAMESPACE,)),
-                        routes=Settings().routes,
+                        # Without routes people are told of failures only: messages took a quarter of the time.
+                        routes=(),
+                        paces={},
                         linger=Duration(minutes=5),
                         cluster=client,
                         argo=server,
-                        shadow=True,
                         now=_ahead(clock, SKEW * number),
+                        say=lambda _: None,
                     )
                 )
             yield Fleet(
