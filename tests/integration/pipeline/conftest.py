@@ -33,6 +33,7 @@ from receiver.store.database import Database
 from receiver.store.intake import Intake
 from receiver.store.jobs import Queue
 from receiver.webhook.message import parse
+from tests.integration.acceptable import objections
 
 NAMESPACE = "taskmaster"
 WORKFLOW = "rex-implements-login"
@@ -199,7 +200,7 @@ async def house(database: Database) -> AsyncIterator[House]:
             say=said.append,
         )
         intake = Intake(database, queue, LabelNames())
-        yield House(
+        house = House(
             rooms=rooms,
             intake=intake,
             clock=clock,
@@ -209,3 +210,5 @@ async def house(database: Database) -> AsyncIterator[House]:
             pagerduty=pagerduty,
             said=said,
         )
+        yield house
+        assert objections(house.slack, house.pagerduty) == []
