@@ -41,7 +41,7 @@ def build(site: Path) -> int:
     if foreign:
         sys.stderr.write("".join(f"{one}\n" for one in ("Browsers would ask other hosts for these:", *foreign)))
         return 1
-    sys.stdout.write(f"The site is in {site / 'html'}; begin at index.html.\n")
+    sys.stdout.write(f"The site is in {site / 'html'}; begin at index.html. Served over HTTP, its search works too.\n")
     return 0
 
 
@@ -78,10 +78,17 @@ def _drawn(text: str, page: Path) -> str:
     """Put a picture in the place of each drawing."""
     for number, drawing in enumerate(_DRAWING.findall(text)):
         picture = page.with_name(f"{page.stem}-{number}.svg")
-        picture.write_text(render(drawing).svg().replace("transparent", "white", 1), encoding="utf-8")
+        picture.write_text(_picture(drawing), encoding="utf-8")
         words = f"![Drawing; each of its arrows is told below]({picture.name})"
         text = text.replace(f"```mermaid\n{drawing}```", words, 1)
     return text
+
+
+def _picture(drawing: str) -> str:
+    """Draw, in the drawing's own size and on white: what it is shown on may be dark."""
+    svg: str = render(drawing).svg().replace("transparent", "white", 1)
+    width = re.search(r'viewBox="\S+ \S+ (\d+)', svg)
+    return svg.replace('width="100%"', f'width="{width[1]}"', 1) if width else svg
 
 
 def _foreign(html: Path) -> Iterator[str]:
