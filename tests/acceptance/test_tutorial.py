@@ -122,6 +122,7 @@ class Shell:
         end = time.monotonic() + PATIENCE
         while not block.is_met_by(said := self._run(block)):
             assert time.monotonic() < end, f"{block.commands}\nwent on to print\n{said}{self.heard}"
+            time.sleep(1)  # as a reader would, and for the sake of other tests
 
     def _open(self, block: Block) -> None:
         file = self._folder / f".terminal-{len(self._terminals)}"

@@ -1,6 +1,7 @@
 """The reference of the command line, from the tree of commands that `receiver --help` shows."""
 
-from argparse import Action, ArgumentParser
+import socket
+from argparse import Action, _SubParsersAction
 from collections.abc import Iterator
 from enum import Enum
 from typing import Any
@@ -31,30 +32,26 @@ def page() -> str:
                 for one in _parameters(command, kind)
             ],
         )
-    for name, beside in _beside_agents().items():
-        lines += [
-            f"## receiver agent {name}",
-            "",
-            _one_line(beside.description),
-            "",
-            f"    {_one_line(beside.format_usage())[7:]}",
-            "",
-        ]
-        lines += table(
-            ["option", "", "unless given"], [_of_agent(one) for one in beside._actions if one.dest != "help"]
-        )
+    for name, (help_text, options) in _beside_agents().items():
+        lines += [f"## receiver agent {name}", "", help_text, "", f"    receiver agent {name} [OPTIONS]", ""]
+        lines += table(["option", "", "unless given"], map(_of_agent, options))
     return "\n".join(lines)
 
 
-def _beside_agents() -> dict[str, ArgumentParser]:
-    """Find the commands that read their options themselves, so that they start in a moment."""
-    [below] = [one for one in front._parser({})._actions if isinstance(one.choices, dict)]
-    return dict(below.choices or {})
+def _beside_agents() -> dict[str, tuple[str, list[Action]]]:
+    """Find the commands that read their options themselves, so that they start in a moment: help and options."""
+    [below] = [one for one in front._parser({})._actions if isinstance(one, _SubParsersAction)]
+    said = {one.dest: one.help or "" for one in below._choices_actions}
+    return {
+        name: (said[name], [one for one in parser._actions if one.dest != "help"])
+        for name, parser in below.choices.items()
+    }
 
 
 def _of_agent(one: Action) -> tuple[str, str, str]:
     value = "" if one.nargs == 0 else f" {one.metavar or one.dest.upper()}"
     given = "" if one.default in (None, False) else f"`{one.default}`"
+    given = "the machine's name" if one.default == socket.gethostname() else given
     return ", ".join(f"`{name}{value}`" for name in one.option_strings), one.help or "", given
 
 
