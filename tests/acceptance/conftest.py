@@ -32,6 +32,7 @@ from receiver.sandbox.kubernetes import ApiServer
 from receiver.sandbox.pagerduty import EXAMPLE_KEY, PagerDutyStandIn
 from receiver.sandbox.slack import SlackStandIn
 from receiver.sandbox.slack_room import SlackMessage
+from tests.integration.acceptable import objections
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "taskmaster"
@@ -326,6 +327,7 @@ async def stage(folder: Path, database_url: str, pycache: Path) -> AsyncIterator
     """A stage on a fresh database. Argo's controller moves only when the test lets it."""
     async with build_stage(folder, database_url, pycache) as made:
         yield made
+        assert objections(made.slack, made.pagerduty) == []
 
 
 def complaints(said: str) -> list[str]:
