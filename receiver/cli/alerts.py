@@ -156,6 +156,12 @@ def tail(
     """Print what happens to alerts as it happens, until it is ended by Ctrl-C; with -o json one line of JSON each."""
     where = Where(config, server, token_file)
     each = partial(_print, output=output, everything=everything)
+    said: set[str] = set()
+
+    def trouble(error: RemoteError) -> None:
+        if str(error) not in said:
+            said.add(str(error))
+            typer.echo(f"receiver: nothing is heard now, it is tried again: {clean(str(error))}", err=True)
 
     async def following() -> None:
         if where.server is None:
@@ -163,7 +169,8 @@ def tail(
                 await _follow(database, each)
             return
         async with elsewhere(where) as service:
-            async for happening in service.heard(_trouble):
+            async for happening in service.heard(trouble):
+                said.clear()
                 each(happening)
 
     run(following())
@@ -228,10 +235,6 @@ def _print(event: EventShape | Happening, *, output: Form, everything: bool) -> 
     if not everything and not kind.startswith("alert."):
         return
     give_line(event, output, lambda: say(_line(event, kind)))
-
-
-def _trouble(error: RemoteError) -> None:
-    typer.echo(f"receiver: nothing is heard now, it is tried again: {clean(str(error))}", err=True)
 
 
 def _line(event: EventShape | Happening, kind: str) -> str:

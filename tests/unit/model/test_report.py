@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 import typer
 
-from receiver.cli.reporting import conclude
 from receiver.cli.forms import Form
+from receiver.cli.reporting import conclude
 from receiver.model.report import Line, Report, judged, off, unknown
 
 GOOD = judged("backlog", "3", good=True, limit="at most 10", advice="run the cleanup")
