@@ -25,8 +25,11 @@ from receiver.model.errors import (
 _LONGEST_QUOTE = 300
 _SERVER_FAILED = 500
 _TOO_MANY_REQUESTS = 429
-_OTHER_UID = "Precondition failed: UID in precondition"
-"""The only word by which the API server tells a wrong uid of a deletion from a wrong version: both are 409 Conflict."""
+_OTHER_UID = ("the UID in the precondition", "Precondition failed: UID in precondition")
+"""The only words by which the API server tells a wrong uid of a deletion from a wrong version: both are 409 Conflict.
+
+The second ones come where the object is replaced while it is being deleted; seen on Kubernetes 1.36.
+"""
 
 
 class ListExpired(ClusterBusy):
@@ -88,7 +91,7 @@ def _not_found(_: dict[str, Any], said: str) -> ClusterError:
 def _conflict(status: dict[str, Any], said: str) -> ClusterError:
     if status.get("reason") == "AlreadyExists":
         return AlreadyExists(f"{said}.")
-    if _OTHER_UID in said:
+    if any(words in said for words in _OTHER_UID):
         return PreconditionFailed(f"{said}. Another object has that name now; nothing was changed.")
     return Conflict(f"{said}. Somebody else changed it at the same time: repeat it.")
 

@@ -226,10 +226,16 @@ def _stay(metadata: Json, part: str, wanted: str) -> None:
 
 def _check_preconditions(kind: Kind, found: Json, wanted: Json) -> None:
     metadata = found["metadata"]
-    for part, spoken in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+    for part, spoken, done in (
+        ("uid", "UID", "deleted and then recreated"),
+        ("resourceVersion", "ResourceVersion", "modified"),
+    ):
         said = wanted.get(part)
         if said and said != metadata[part]:
-            why = f"Precondition failed: {spoken} in precondition: {said}, {spoken} in object meta: {metadata[part]}"
+            why = (
+                f"the {spoken} in the precondition ({said}) does not match the {spoken} in record ({metadata[part]}). "
+                f"The object might have been {done}"
+            )
             raise refusal.conflict(kind, metadata["name"], why)
 
 
