@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import signal
 import sys
+import threading
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
 import uvloop
@@ -32,6 +34,9 @@ Config = Annotated[
 ]
 
 T = TypeVar("T")
+
+_ENDED: Final = 128
+"""Added to the number of the signal that ended a command, as shells do."""
 
 
 def main() -> None:
@@ -71,12 +76,22 @@ def settings_of(config: Path | None) -> Settings:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's work to its end, and give what it found; Ctrl-C ends it quietly."""
+    """Run a command's work to its end, and give what it found; Ctrl-C and SIGTERM let it put away what it opened."""
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(work)
+            return runner.run(_endable(work))
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(_ENDED + signal.SIGINT)
+    except asyncio.CancelledError:
+        sys.exit(_ENDED + signal.SIGTERM)
+
+
+async def _endable(work: Coroutine[Any, Any, T]) -> T:
+    """Do work that SIGTERM cancels, as Ctrl-C does; what waits for the signal itself takes it over."""
+    task = asyncio.current_task()
+    if task is not None and threading.current_thread() is threading.main_thread():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
 
 
 @app.callback(invoke_without_command=True)
