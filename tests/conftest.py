@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import signal
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
@@ -20,6 +21,12 @@ ROOM = 8 * 1024**3
 """Bytes that the servers of all tests side by side need at most."""
 
 _NUMBERS = count(1)
+
+
+def pytest_configure() -> None:
+    """Listen to Ctrl-C again where whoever began the tests in the background had it ignored, which is inherited."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
