@@ -7,13 +7,13 @@ Pushgateway's (https://github.com/prometheus/pushgateway#api).
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 from urllib.parse import quote
 
 import aiohttp
 import msgspec
 
+from receiver.clients.connections import Connections
 from receiver.clients.exchange import Answer, AnswerTooLong, exchange
 from receiver.clients.outward import checked_url, quoted
 from receiver.model.errors import MetricsError, MetricsUnreachable, SettingsError
@@ -55,7 +55,7 @@ class _Said(msgspec.Struct):
     error: str = ""
 
 
-class _Asking:
+class _Asking(Connections):
     """One place of the Prometheus family.
 
     Args:
@@ -85,22 +85,7 @@ class _Asking:
         self.url: Final = url.rstrip("/")
         self._secret: Final = token
         self._proxy: Final = proxy
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._session: Final = aiohttp.ClientSession(
-            headers=headers, timeout=aiohttp.ClientTimeout(total=timeout.total_seconds())
-        )
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._session.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
+        super().__init__(timeout=timeout, headers={"Authorization": f"Bearer {token}"} if token else {})
 
     async def healthy(self) -> None:
         """Ask whether it is healthy.
@@ -125,7 +110,7 @@ class _Asking:
         about = f"{self.url}{path}"
         try:
             return await exchange(
-                self._session, method, about, most_bytes=_MOST_BYTES, proxy=self._proxy, data=data, params=params
+                self._opened(), method, about, most_bytes=_MOST_BYTES, proxy=self._proxy, data=data, params=params
             )
         except AnswerTooLong as error:
             raise MetricsError(f"{about} answers more than {_MOST_BYTES} bytes; ask for less") from error
