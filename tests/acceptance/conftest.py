@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -185,6 +186,7 @@ class Stage:
         default_factory=lambda: {role: secrets.token_urlsafe(24) for role in ("ingest", "viewer", "operator", "admin")}
     )
     services: list[Service] = field(default_factory=list)
+    numbers: Iterator[int] = field(default_factory=count)
 
     def settings(self, *, within: str = "4m", **more: Any) -> dict[str, Any]:
         """Write the settings of a service that knows only this stage; *more* replaces whole branches."""
@@ -222,7 +224,8 @@ class Stage:
 
     async def launch(self, command: list[str], *, port: int, user: str | None = None, **environment: str) -> Service:
         """Start a process in a group of its own, away from our environment and from our folder."""
-        output = (self.folder / f"output-{len(self.services)}.txt").open("wb")
+        # Numbered before anything is awaited: of two that are started at once, each has a file of its own.
+        output = (self.folder / f"output-{next(self.numbers)}.txt").open("xb")
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
