@@ -9,8 +9,7 @@ import logging
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -18,6 +17,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from receiver.clients.connections import Connections
 from receiver.clients.outward import checked_url, quoted, retry_after
 from receiver.model.errors import (
     SettingsError,
@@ -101,7 +101,7 @@ class SlackIdentity:
     """Empty for a token that is not a bot's."""
 
 
-class SlackClient:
+class SlackClient(Connections):
     """One workspace, seen with one bot token. Opens its connections at the first call; `close` ends them.
 
     Every method raises `SlackError` or one of its kinds; `retryable` says whether the same call may succeed later, and
@@ -131,25 +131,16 @@ class SlackClient:
         self._token = token.strip()
         self._api_url = api_url
         self._proxy = proxy
-        self._timeout = timeout
+        super().__init__(timeout=timeout)
         self._web: AsyncWebClient | None = None
 
     def __repr__(self) -> str:
         return f"SlackClient(api_url={self._api_url!r})"
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
     async def close(self) -> None:
         """Close the connections. The next call would open new ones."""
-        web, self._web = self._web, None
-        if web is not None and web.session is not None:
-            await web.session.close()
+        self._web = None
+        await super().close()
 
     async def auth_test(self) -> SlackIdentity:
         """Ask who we are: the cheapest proof that the token works."""
@@ -295,11 +286,12 @@ class SlackClient:
 
     def _open(self) -> AsyncWebClient:
         if self._web is None:
-            session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=self._timeout.total_seconds()), cookie_jar=aiohttp.DummyCookieJar()
-            )
             self._web = AsyncWebClient(
-                token=self._token, base_url=self._api_url, session=session, retry_handlers=[], logger=_sdk_log()
+                token=self._token,
+                base_url=self._api_url,
+                session=self._opened(),
+                retry_handlers=[],
+                logger=_sdk_log(),
             )
             # The SDK would take a proxy from the environment, even for hosts that NO_PROXY names.
             self._web.proxy = self._proxy

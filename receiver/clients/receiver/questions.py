@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 import aiohttp
 import msgspec
 
+from receiver.clients.connections import Connections
 from receiver.model.errors import QueryRefused, RemoteError
 
 T = TypeVar("T")
@@ -40,7 +41,7 @@ class _Problem(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[_Reason, ...] = ()
 
 
-class Questions:
+class Questions(Connections):
     """Questions to one service, by the holder of one token.
 
     Args:
@@ -50,10 +51,7 @@ class Questions:
 
     def __init__(self, url: str, token: str) -> None:
         self.url = url
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._session = aiohttp.ClientSession(
-            headers=headers, timeout=aiohttp.ClientTimeout(total=_PATIENCE.total_seconds())
-        )
+        super().__init__(timeout=_PATIENCE, headers={"Authorization": f"Bearer {token}"} if token else {})
 
     async def get(self, path: str, shape: type[T], **wanted: object) -> T | None:
         """Ask a question.
@@ -99,7 +97,7 @@ class Questions:
     async def peek(self, path: str) -> bytes | None:
         """Give whatever is answered, also as a refusal; None where nothing is."""
         try:
-            async with self._session.get(f"{self.url}{path}") as answer:
+            async with self._opened().get(f"{self.url}{path}") as answer:
                 return await answer.read()
         except (aiohttp.ClientError, TimeoutError):
             return None
@@ -118,16 +116,12 @@ class Questions:
         patience = aiohttp.ClientTimeout(total=None, sock_read=_QUIET.total_seconds())
         headers = {"Last-Event-ID": after} if after else {}
         try:
-            async with self._session.get(f"{self.url}{path}", timeout=patience, headers=headers) as answer:
+            async with self._opened().get(f"{self.url}{path}", timeout=patience, headers=headers) as answer:
                 if answer.status != _OK:
                     raise _refusal(f"{self.url}{path}", answer.status, await answer.read())
                 yield self._payloads(answer)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._silent("its events", error) from error
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._session.close()
 
     async def _payloads(self, answer: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, bytes]]:
         number = ""
@@ -141,7 +135,7 @@ class Questions:
     async def _ask(self, method: str, path: str, **more: Any) -> bytes | None:
         url = f"{self.url}{path}"
         try:
-            async with self._session.request(method, url, allow_redirects=False, **more) as answer:
+            async with self._opened().request(method, url, allow_redirects=False, **more) as answer:
                 status, body = answer.status, await answer.read()
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise self._silent(path, error) from error
