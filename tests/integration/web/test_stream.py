@@ -50,6 +50,11 @@ async def listening(site: Any, since: int | None = None) -> AsyncIterator[Ear]:
         yield ear
 
 
+async def listened_to(feed: Feed, *, by: int) -> None:
+    while len(feed._listeners) < by:  # noqa: ASYNC110 - nobody tells when it listens
+        await asyncio.sleep(0.01)
+
+
 async def test_what_happens_is_heard_by_all(site: Any, records: Any) -> None:
     await records.event(text="before")
     async with listening(site) as one, listening(site) as other:
@@ -147,8 +152,7 @@ async def test_one_that_does_not_read_is_let_go_holds_nothing_and_resumes_withou
     await anext(ear)
     pieces = [asyncio.ensure_future(anext(one)) for one in (deaf, ear)]
     async with asyncio.timeout(60):
-        while len(feed._listeners) < 2:  # noqa: ASYNC110 - nobody tells when it listens
-            await asyncio.sleep(0.01)
+        await listened_to(feed, by=2)
         first = await records.event()
         begun = [await piece for piece in pieces]
         numbers = []
@@ -180,8 +184,7 @@ async def test_what_waits_for_a_listener_is_sent_as_one_piece(
     await anext(watch)
     begun = [asyncio.ensure_future(anext(one)) for one in (ear, watch)]
     async with asyncio.timeout(60):
-        while len(feed._listeners) < 2:  # noqa: ASYNC110 - nobody tells when it listens
-            await asyncio.sleep(0.01)
+        await listened_to(feed, by=2)
         await records.event()
         await asyncio.gather(*begun)
         for _ in range(3):
