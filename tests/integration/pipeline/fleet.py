@@ -25,7 +25,7 @@ from receiver.sandbox.kubernetes import POD, WORKFLOW, ApiServer, Json
 from receiver.sandbox.kubernetes.kind import EVENT
 from receiver.sandbox.kubernetes.registry import timestamp
 from receiver.sandbox.scenario import running_workflow, stuck_workflow
-from receiver.store import looks, pauses, sweeps
+from receiver.store import looks, pauses, standings, sweeps
 from receiver.store.database import Database, Transaction
 from receiver.store.intake import Intake
 from receiver.webhook.message import parse
@@ -125,6 +125,10 @@ class Fleet:
     paused: bool = False
     seen: Counter[str] = field(default_factory=Counter)
     judged: int = 0
+    newest_run: int = 0
+    barred_runs: set[int] = field(default_factory=set)
+    """Those that began after enough failures in a row had opened the breaker."""
+    breaker_due: bool = False
 
     # --- the world -------------------------------------------------------------------------------------------------
 
@@ -209,6 +213,12 @@ class Fleet:
             else:
                 await pauses.end(transaction, by="kim", at=self.clock() + SKEW)
         self.paused = on
+
+    async def close_breaker(self) -> None:
+        """Let a person close the breaker: what failed before it counts no more."""
+        async with self.transaction() as transaction:
+            await standings.close(transaction, "restart", self.clock() + SKEW, "kim")
+        self.breaker_due = False
 
     # --- work ------------------------------------------------------------------------------------------------------
 
@@ -306,6 +316,7 @@ class Fleet:
             await self.pass_by(timedelta(minutes=1))
             await self.work(random.Random(0), most=1_000, both=False)  # noqa: S311 - a repeatable order
             await self.take_jobs()
+            await self.count()
             self.check()
             # A clock that was set back puts off what was due by it: that comes once the clock has caught up.
             still = (
@@ -323,6 +334,26 @@ class Fleet:
         assert running == lineages, "two runs on one lineage"
         most = self.judge.limits.concurrency
         assert most is None or running <= most, f"{running} runs at once, and {most} are allowed"
+        await self._watch_breaker()
+
+    async def _watch_breaker(self) -> None:
+        """Bar the runs that have begun since the breaker was due, and see whether it is due now."""
+        failures = self.judge.limits.breaker
+        if failures is None:
+            return
+        begun = [number for (number,) in await self.rows("select id from runs where playbook = 'restart' order by id")]
+        if self.breaker_due:
+            self.seen["looks while the breaker was due"] += 1
+            self.barred_runs.update(number for number in begun if number > self.newest_run)
+        self.newest_run = max(begun, default=0)
+        ended = await self.rows(
+            "select id, outcome from runs left join playbook_states using (playbook) where playbook = 'restart' "
+            "and outcome in ('succeeded', 'failed', 'timed_out') and finished_at > coalesce(closed_at, '-infinity') "
+            "order by id desc"
+        )
+        acted = {deed.run for deed in self.witness.deeds}
+        last = [outcome for number, outcome in ended if number in acted or outcome == "succeeded"][:failures]
+        self.breaker_due = len(last) == failures and "succeeded" not in last
 
     def check(self) -> None:
         """Judge what was done since the last time."""
@@ -330,6 +361,8 @@ class Fleet:
             self.judged += 1
             self.seen[f"{deed.verb}s"] += 1
             complaints = self.judge.complaints(deed, paused=self.paused, matching=self.matching(deed.at))
+            if deed.run in self.barred_runs:
+                complaints.append(f"run {deed.run} began although the breaker was due")
             if complaints:
                 before = "\n".join(f"{one.at} {one.verb} {one.name} {one.operation}" for one in self.judge.deeds)
                 raise AssertionError("\n".join([*complaints, "after:", before]))

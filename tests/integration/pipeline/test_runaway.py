@@ -54,6 +54,7 @@ LIMITS = st.builds(
     concurrency=st.sampled_from((None, 1, 2)),
     storm=st.sampled_from((None, None, 3)),
     radius_min=st.sampled_from((None, None, 1, 2)),
+    breaker=st.sampled_from((None, None, 1, 2)),
 )
 COURSES = st.sampled_from(("hang, succeed", "hang", "hang, fail", "hang, hang, succeed", "hang, wait"))
 CHANCES = st.integers(0, 2**16)
@@ -91,6 +92,7 @@ EVENTS = st.one_of(
             ("time_passes", 6, {"seconds": st.sampled_from((2, 5, 20, 60, 90, 300, 2_000))}),
             ("the_clock_jumps", 1, {"seconds": st.sampled_from((-240, -40, 10_800))}),
             ("people_pause_or_resume", 1, {"begin": st.sampled_from((True, False, False, False, False))}),
+            ("people_close_the_breaker", 1, {}),
             (
                 "the_cluster_refuses",
                 2,
@@ -237,6 +239,10 @@ class History(RuleBasedStateMachine):
     def people_pause_or_resume(self, *, begin: bool) -> None:
         if self.fleet.paused or begin:
             self.runner.run(self.fleet.pause(on=not self.fleet.paused))
+
+    def people_close_the_breaker(self) -> None:
+        """And give the playbook its own mode back, where a fix of it did not hold."""
+        self.runner.run(self.fleet.close_breaker())
 
     # --- what goes wrong -------------------------------------------------------------------------------------------
 

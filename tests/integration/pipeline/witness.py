@@ -60,11 +60,13 @@ class Limits:
     concurrency: int | None = None
     storm: int | None = None
     radius_min: int | None = None
+    breaker: int | None = None
 
     @property
     def written(self) -> str:
         """The same as a playbook has it."""
-        parts = ["breaker: false", f"storm: {{targets: {self.storm}, within: 5m}}" if self.storm else "storm: false"]
+        parts = [f"breaker: {{failures: {self.breaker}}}" if self.breaker else "breaker: false"]
+        parts.append(f"storm: {{targets: {self.storm}, within: 5m}}" if self.storm else "storm: false")
         if self.cooldown is not None:
             parts.append(f"cooldown: {self.cooldown // timedelta(minutes=1)}m")
         if self.attempts:
