@@ -12,6 +12,10 @@ import msgspec
 from receiver.model.alert import Alert, AlertStatus, Fingerprint
 from receiver.model.matcher import Matcher, all_match
 
+NAME_LIMIT: Final = 800
+"""Bytes of UTF-8 of a name by which alerts are looked up. Kubernetes' own have 253 at most; three such names, and what
+goes with them, fit into one entry of a Postgres index, which has 2,704."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
@@ -161,6 +165,13 @@ def worst(severities: Sequence[str]) -> str:
     return min(named, key=lambda name: _RANKS.get(name, len(_RANKS)), default="")
 
 
+def clipped(name: str) -> str:
+    """Cut a name down to `NAME_LIMIT`, since an index refuses what is longer; the labels keep all of it."""
+    if len(name) * 4 <= NAME_LIMIT:
+        return name
+    return name.encode()[:NAME_LIMIT].decode(errors="ignore")
+
+
 def title_of(alert: Alert | Occurrence, subject: Subject) -> str:
     """Say in one line what an incident that begins with this alert is about."""
     name = alert.labels.get("alertname") or "Alert without a name"
@@ -172,5 +183,5 @@ def title_of(alert: Alert | Occurrence, subject: Subject) -> str:
 def _first_of(labels: Mapping[str, str], names: Sequence[str]) -> str:
     for name in names:
         if value := labels.get(name):
-            return value
+            return clipped(value)
     return ""

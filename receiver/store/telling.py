@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from receiver.model.alert import Alert, AlertStatus, Asked, Change, Delivery, Standing, observe
-from receiver.model.incident import LabelNames, Subject, incident_key
+from receiver.model.incident import LabelNames, Subject, clipped, incident_key
 from receiver.store.rows import Row
 
 _BEGINNINGS: Final = frozenset({Change.FIRED, Change.REFIRED})
@@ -172,8 +172,8 @@ def first_telling(
         incident_id,
         number,
         alert.starts_at_text,
-        labels.get("alertname", ""),
-        labels.get("severity", ""),
+        clipped(labels.get("alertname", "")),
+        clipped(labels.get("severity", "")),
         subject.cluster,
         subject.namespace,
         subject.workflow,

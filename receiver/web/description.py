@@ -40,7 +40,9 @@ _ABOUT: Final = (
 _COUNTS: Final = ("new", "updated", "repeated", "resolved")
 
 _REFUSALS: Final = {
-    HTTPStatus.BAD_REQUEST: "Not an Alertmanager message of version 4; says why and where. Kept as dead letter.",
+    HTTPStatus.BAD_REQUEST: (
+        "Not an Alertmanager message of version 4, says why and where; or Postgres refuses it. Kept as dead letter."
+    ),
     HTTPStatus.UNAUTHORIZED: "No token that is known here.",
     HTTPStatus.FORBIDDEN: "The token's role may not post deliveries.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Longer than `server.body_limit`.",

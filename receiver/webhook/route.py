@@ -107,20 +107,33 @@ class Door:
                 (b"retry-after", str(int(RETRY_AFTER.total_seconds())).encode()),
             )
         except StoreError as error:
-            _log.error("delivery_not_recorded", reason=str(error))
-            return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the delivery could not be recorded; see the log")
+            _log.error("delivery_not_kept", reason=str(error))
+            return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the delivery could not be kept at all; see the log")
 
     async def _deliver(self, body: bytes, received_at: datetime) -> _Answer:
         try:
             delivery = parse(body, received_at)
         except DeliveryError as error:
-            letter = _named(await self._keep(body, error, received_at))
-            _log.warning("delivery_not_understood", place=error.place, reason=error.reason, **letter)
-            return _problem(HTTPStatus.BAD_REQUEST, error.reason, place=error.place, **letter)
-        kept = await self._record(delivery)
+            return await self._put_aside(body, error, received_at, say=error.reason)
+        try:
+            kept = await self._record(delivery)
+        except StoreUnavailable:
+            raise
+        except StoreError as error:
+            # Sent again it would be refused again; somebody has to look at it.
+            fault = DeliveryError(f"it could not be recorded: {error}")
+            return await self._put_aside(
+                body, fault, received_at, say="it could not be recorded; its dead letter says why"
+            )
         if isinstance(kept, Receipt):
             self._metrics.recorded(kept)
         return _Answer(status=HTTPStatus.OK, body=_thanks(kept), media_type="application/json")
+
+    async def _put_aside(self, body: bytes, error: DeliveryError, received_at: datetime, *, say: str) -> _Answer:
+        """Keep what cannot be recorded as a dead letter, which nobody needs to send again."""
+        letter = _named(await self._keep(body, error, received_at))
+        _log.warning("delivery_put_aside", place=error.place, reason=error.reason, **letter)
+        return _problem(HTTPStatus.BAD_REQUEST, say, place=error.place, **letter)
 
     def _refuse(self, scope: Scope) -> _Answer | None:
         """Refuse what can be refused before the body is read."""

@@ -1,6 +1,7 @@
 """Deliveries are kept: each occurrence once, each transition in the timeline, whatever order they come in."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,8 +11,9 @@ import pytest
 from sqlalchemy import text
 
 from receiver.model.alert import Delivery, Receipt
-from receiver.model.errors import StoreUnavailable
+from receiver.model.errors import StoreError, StoreUnavailable
 from receiver.model.incident import LabelNames
+from receiver.sandbox.alertmanager import Firing, delivery
 from receiver.store.database import Database
 from receiver.store.intake import Intake
 from receiver.store.jobs import Queue
@@ -37,6 +39,10 @@ async def intake(database: Database, queue: Queue) -> AsyncIterator[Intake]:
 
 def capture(name: str, at: datetime = NOW) -> Delivery:
     return parse((CAPTURES / name).read_bytes(), at)
+
+
+def told(**labels: str) -> Delivery:
+    return parse(delivery(Firing(labels=labels, annotations={}, starts_at=NOW)), NOW)
 
 
 async def rows(database: Database, query: str) -> list[tuple[object, ...]]:
@@ -120,6 +126,37 @@ async def test_nul_characters_and_nanoseconds_survive(database: Database, intake
 
     texts = await rows(database, "select starts_at_text, annotations::text from alerts order by 1")
     assert any("\ufffd" in str(annotations) for _, annotations in texts)
+
+
+async def test_names_of_any_length_are_recorded_and_found_by_what_they_begin_with(
+    database: Database, intake: Intake
+) -> None:
+    # Of characters that no compression makes shorter.
+    huge = secrets.token_hex(9_000)
+
+    receipts = [
+        await intake.record(told(alertname=huge, workflow_name="etl", namespace="argo")),
+        await intake.record(told(alertname="Stuck", workflow_name=huge, namespace=huge)),
+        await intake.record(
+            told(alertname="Stuck", workflow_name="etl", namespace="argo", severity=huge, cluster=huge)
+        ),
+    ]
+
+    assert [said(receipt) for receipt in receipts] == [(1, 0, 0, 0)] * 3
+    assert await rows(database, "select count(*) from alerts where labels->>'alertname' <> alertname") == [(1,)]
+    assert await rows(database, "select workflow from alerts where length(workflow) > 100") == [(huge[:800],)]
+
+
+async def test_what_postgres_refuses_takes_no_neighbour_with_it(database: Database, intake: Intake) -> None:
+    async with database.transaction() as transaction:
+        await transaction.execute(text("alter table alerts add check (alertname <> 'Refused')"))
+    names = ["First", "Second", "Refused", "Third"]
+
+    answers = await asyncio.gather(*(intake.record(told(alertname=name)) for name in names), return_exceptions=True)
+
+    assert [type(answer) for answer in answers] == [Receipt, Receipt, StoreError, Receipt]
+    assert await rows(database, "select count(*) from alerts") == [(3,)]
+    assert await rows(database, "select count(*) from deliveries") == [(3,)]
 
 
 async def test_a_firing_again_within_the_linger_is_a_flap_of_the_same_incident(

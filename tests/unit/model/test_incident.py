@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from receiver.model.alert import Alert, AlertStatus, Fingerprint
-from receiver.model.incident import LabelNames, Subject, incident_key, title_of, worst
+from receiver.model.incident import NAME_LIMIT, LabelNames, Subject, clipped, incident_key, title_of, worst
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 WORKFLOW = Subject(cluster="c1", namespace="argo", workflow="etl")
@@ -28,6 +28,15 @@ ALERT = Alert(
 )
 def test_the_most_telling_label_that_has_a_value_counts(labels: dict[str, str], expected: Subject) -> None:
     assert LabelNames().subject(labels) == expected
+
+
+def test_a_name_is_cut_to_what_an_index_takes_and_no_character_is_torn() -> None:
+    longest = "n" * NAME_LIMIT
+
+    assert LabelNames().subject({"workflow": longest, "namespace": longest + "x"}) == Subject(
+        workflow=longest, namespace=longest
+    )
+    assert clipped("a" + "\U0001f600" * 300) == "a" + "\U0001f600" * 199
 
 
 def test_alerts_about_one_workflow_are_one_story_whatever_group_they_came_in() -> None:

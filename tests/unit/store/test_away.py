@@ -31,6 +31,8 @@ AWAY = [
 REFUSED = [
     errors.NotNullViolation("null value in column"),
     errors.DatetimeFieldOverflow("timestamp out of range"),
+    errors.ProgramLimitExceeded("index row size 9016 exceeds btree version 4 maximum 2704"),
+    errors.StatementTooComplex("stack depth limit exceeded"),
     errors.UntranslatableCharacter("unsupported Unicode escape sequence"),
 ]
 

@@ -30,13 +30,14 @@ class Ledger:
     """Keeps what the door hands over, or fails as it is told."""
 
     failure: Exception | None = None
+    refusal: Exception | None = None
     away: UUID | None = None
     deliveries: list[Delivery] = field(default_factory=list)
     letters: list[tuple[bytes, DeliveryError, datetime]] = field(default_factory=list)
 
     async def record(self, delivery: Delivery) -> Receipt | Spooled:
-        if self.failure:
-            raise self.failure
+        if failure := self.failure or self.refusal:
+            raise failure
         self.deliveries.append(delivery)
         return Spooled(key=self.away) if self.away else RECEIPT
 
@@ -253,6 +254,19 @@ async def test_what_cannot_be_made_durable_is_503(house: House) -> None:
     assert answer.headers["retry-after"] == "5"
     assert answer.headers["content-type"] == "application/problem+json"
     assert b"db.internal" not in answer.body
+
+
+async def test_what_the_database_refuses_is_kept_and_need_not_be_sent_again(house: House) -> None:
+    house.ledger.refusal = StoreError("Postgres refused: index row size 9016 exceeds the maximum")
+
+    answer = await house.post(BODY)
+
+    assert answer.status == 400
+    assert answer.json["deadletter_id"] == 41
+    assert b"index" not in answer.body
+    [(kept, error, at)] = house.ledger.letters
+    assert (kept, at) == (BODY, NOW)
+    assert "index row size 9016" in error.reason
 
 
 async def test_what_the_database_refuses_for_good_is_500(house: House) -> None:
