@@ -43,13 +43,16 @@ https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS. 
 _NO_SCHEMA: Final = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction)
 """What a server says whose schema is older than this code: it may be newer a moment later."""
 
+_AWAY: Final = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
+"""What is said where a server does not answer, or takes nothing now."""
+
 _TOO_LARGE: Final = (
     psycopg.errors.ProgramLimitExceeded,
     psycopg.errors.StatementTooComplex,
     psycopg.errors.TooManyColumns,
     psycopg.errors.TooManyArguments,
 )
-"""What a server says of one statement (class 54), whatever psycopg counts it to: the same one fails for ever."""
+"""What a server says of one statement (class 54), which fails for ever; psycopg counts it to the operational errors."""
 
 _NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -176,9 +179,7 @@ class translated:  # noqa: N801 - reads as a word of its with-statement
             ) from error
         if isinstance(cause, _NO_SCHEMA):
             raise StoreUnavailable("the schema is not there yet; `receiver migrate` makes it") from error
-        if isinstance(cause, _TOO_LARGE):
-            raise StoreError(f"Postgres refused: {_first_line(cause)}") from error
-        if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError | psycopg.errors.ReadOnlySqlTransaction):
+        if isinstance(cause, _AWAY) and not isinstance(cause, _TOO_LARGE):
             raise StoreUnavailable(f"Postgres does not answer: {_first_line(cause)}") from error
         if isinstance(cause, psycopg.Error):
             raise StoreError(f"Postgres refused: {_first_line(cause)}") from error

@@ -37,7 +37,8 @@ HISTORIES, STEPS = (10, 100) if LONG else (6, 50)
 """Histories of one seed, and steps of each."""
 PROFILE = settings(
     max_examples=HISTORIES,
-    stateful_step_count=STEPS,
+    # Its first is the begin.
+    stateful_step_count=STEPS + 1,
     deadline=None,
     database=None,
     phases=(Phase.generate,),
