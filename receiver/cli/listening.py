@@ -12,6 +12,7 @@ from typing import Any, Final
 import uvicorn
 from msgspec.structs import replace
 
+from receiver.cli.at_once import AtOnceProtocol
 from receiver.model.errors import SettingsError
 from receiver.settings import Settings
 
@@ -58,6 +59,7 @@ async def serving(
     """
     config = uvicorn.Config(
         app,
+        http=AtOnceProtocol,
         log_config=None,
         access_log=False,
         proxy_headers=False,

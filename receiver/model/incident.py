@@ -17,8 +17,7 @@ NAME_LIMIT: Final = 800
 goes with them, fit into one entry of a Postgres index, which has 2,704."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """What an alert is about, as far as its labels tell; each part empty where they do not."""
 
     cluster: str = ""

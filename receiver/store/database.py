@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.types.json import set_json_dumps
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from sqlalchemy.exc import DBAPIError
@@ -183,6 +184,18 @@ class translated:  # noqa: N801 - reads as a word of its with-statement
             raise StoreUnavailable(f"Postgres does not answer: {_first_line(cause)}") from error
         if isinstance(cause, psycopg.Error):
             raise StoreError(f"Postgres refused: {_first_line(cause)}") from error
+
+
+@asynccontextmanager
+async def each_for_itself(connection: psycopg.AsyncConnection[Any]) -> AsyncIterator[None]:
+    """Let each statement in the block be a transaction of its own, on a connection that is in none."""
+    await connection.set_autocommit(True)
+    try:
+        yield
+    finally:
+        # One that broke, or still waits for its answer, is thrown away by the pool.
+        if connection.info.transaction_status is TransactionStatus.IDLE:
+            await connection.set_autocommit(False)
 
 
 def to_json(value: object) -> str:

@@ -18,10 +18,13 @@ import structlog
 from receiver.model.alert import Delivery, Receipt
 from receiver.model.errors import StoreCrowded, StoreError
 from receiver.model.incident import LabelNames
-from receiver.store.database import Database, translated, within
+from receiver.store.beginnings import all_begin, begin
+from receiver.store.database import Database, each_for_itself, translated, within
 from receiver.store.jobs import Queue
-from receiver.store.recording import Heard, Recording
+from receiver.store.memory import Memory
+from receiver.store.recording import Recording
 from receiver.store.stories import Contended
+from receiver.store.telling import tellings_of
 
 log = structlog.get_logger()
 
@@ -54,7 +57,7 @@ class Intake:
         self._database = database
         self._queue = queue
         self._names = names
-        self._heard = Heard()
+        self._memory = Memory()
         self._waiting: deque[Waiting] = deque()
         self._crowded_at = -_CROWDED_FOR.total_seconds()
         self._writing: dict[asyncio.Task[None], Batch] = {}
@@ -157,8 +160,15 @@ class Intake:
         raise StoreCrowded("the same alerts were written by others at the same time, again and again")
 
     async def _transact(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
+        tellings = tellings_of(deliveries, self._names)
         async with self._database.pool.connection() as connection:
             try:
-                return await Recording(connection, self._queue, self._names, self._heard).record(deliveries)
+                if all_begin(deliveries, tellings, self._memory):
+                    async with each_for_itself(connection):
+                        begun = await begin(connection, deliveries, tellings, self._memory)
+                    if begun is not None:
+                        return begun
+                recording = Recording(connection, self._queue, self._names, self._memory)
+                return await recording.record(deliveries, tellings)
             except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as error:
                 raise Contended from error

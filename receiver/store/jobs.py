@@ -23,7 +23,8 @@ from receiver.store.database import Database, Transaction, end
 
 log = structlog.get_logger()
 
-_QUEUE: Final = "receiver"
+QUEUE: Final = "receiver"
+"""Name of the one queue."""
 _HEARTBEAT: Final = timedelta(seconds=5)
 _POLL_EVERY: Final = timedelta(seconds=1)
 """How often a worker looks for jobs of which it was not told."""
@@ -85,7 +86,7 @@ class Queue:
 
     def on(self, job: Job, do: Callable[..., Awaitable[None]]) -> None:
         """Say what is done for a kind of job; its keyword arguments are those given to `enqueue`."""
-        self._app.task(name=job.title, queue=_QUEUE)(do)
+        self._app.task(name=job.title, queue=QUEUE)(do)
 
     async def enqueue(self, transaction: Transaction, job: Job, *arguments: dict[str, Any]) -> None:
         """Add jobs to an open transaction: they exist when it is committed, and only then."""
@@ -100,7 +101,7 @@ class Queue:
     ) -> None:
         """Add jobs to whatever transaction a connection of the driver is in."""
         if arguments:
-            deferrer = self._app.configure_task(job.title, queue=_QUEUE, priority=job.value, connection=connection)
+            deferrer = self._app.configure_task(job.title, queue=QUEUE, priority=job.value, connection=connection)
             try:
                 await deferrer.batch_defer_async(*arguments)
             except exceptions.ConnectorException as error:
@@ -117,7 +118,7 @@ class Queue:
         """
         working = asyncio.ensure_future(
             self._app.run_worker_async(
-                queues=[_QUEUE],
+                queues=[QUEUE],
                 concurrency=concurrency,
                 install_signal_handlers=False,
                 fetch_job_polling_interval=_POLL_EVERY.total_seconds(),
@@ -148,7 +149,7 @@ class Queue:
         """Give the jobs of dead workers back to the queue; returns how many."""
         try:
             stalled = await self._app.job_manager.get_stalled_jobs(
-                queue=_QUEUE, seconds_since_heartbeat=_STALLED.total_seconds()
+                queue=QUEUE, seconds_since_heartbeat=_STALLED.total_seconds()
             )
             found = list(stalled)
             for job in found:
@@ -180,7 +181,7 @@ class _Jobs(manager.JobManager):
 
 async def count_waiting(transaction: Transaction) -> dict[str, int]:
     """Count the jobs that no worker has taken yet, by kind; those of a later time are not among them."""
-    return {row.task_name: int(row.number) for row in await transaction.execute(text(_WAITING), {"queue": _QUEUE})}
+    return {row.task_name: int(row.number) for row in await transaction.execute(text(_WAITING), {"queue": QUEUE})}
 
 
 def waits(job: Job, argument: str, number: SQLColumnExpression[int]) -> ColumnElement[bool]:

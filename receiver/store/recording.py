@@ -4,9 +4,9 @@ Locks are taken in one order by everybody: incidents by number, then occurrences
 decided by `receiver.model.alert.observe` alone; here it is only looked up, asked and written down.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -17,91 +17,26 @@ from receiver.model.alert import Change, Delivery, Receipt
 from receiver.model.incident import LabelNames
 from receiver.model.timeline import Kind
 from receiver.store.jobs import Job, Queue
+from receiver.store.memory import Key, Memory
+from receiver.store.notes import is_noted, note
 from receiver.store.rows import Row, public_id
 from receiver.store.statements import document, statements
 from receiver.store.stories import Contended, Count, Stories, changed_story
 from receiver.store.telling import (
     FirstTelling,
-    Key,
     Known,
     LaterTelling,
     Telling,
     firings,
     first_telling,
     fold,
+    kept,
     known_from,
     later_telling,
     named,
     tellings_of,
 )
 from receiver.store.tombstones import buried
-
-_REMEMBERED: Final = 100_000
-"""Occurrences that one process remembers: some 20 MB, and more than fire at once anywhere."""
-
-_DRAWN: Final = 1_000
-"""Numbers that are drawn at once."""
-
-_EVENTS: Final = {
-    Change.FIRED: (Kind.ALERT_FIRED, "{name} fires"),
-    Change.REWORDED: (Kind.ALERT_REWORDED, "{name} still fires, with other annotations"),
-    Change.RESOLVED: (Kind.ALERT_RESOLVED, "{name} is resolved"),
-    Change.RESOLVED_FIRST: (Kind.ALERT_RESOLVED_FIRST, "{name} was first heard of when it was resolved already"),
-    Change.LATE: (Kind.ALERT_LATE, "{name}: a firing came after its own resolve; recorded, nothing reopened"),
-    Change.OVERTAKEN: (
-        Kind.ALERT_OVERTAKEN,
-        "{name}: a resolve came that a later firing had overtaken; it fires",
-    ),
-    Change.REFIRED: (Kind.ALERT_REFIRED, "{name} fires again after it was resolved"),
-    Change.CONFIRMED: (Kind.ALERT_CONFIRMED, "{name} is resolved; Alertmanager confirms what had been inferred"),
-}
-
-
-class Heard:
-    """What one process remembers of what it recorded: which occurrences are known, and numbers for new ones.
-
-    Both only save questions. An occurrence that is known and not remembered is noticed when it is inserted, and the
-    transaction is tried again; a number that is never used is a gap.
-    """
-
-    def __init__(self) -> None:
-        self._keys: dict[Key, None] = {}
-        self._numbers: list[int] = []
-
-    def known(self, keys: Iterable[Key]) -> list[Key]:
-        """Pick those that may be stored already."""
-        return [key for key in keys if key in self._keys]
-
-    def remember(self, keys: Iterable[Key]) -> None:
-        """Remember that occurrences are stored; the oldest memories make room."""
-        self._keys.update(dict.fromkeys(keys))
-        while len(self._keys) > _REMEMBERED:
-            del self._keys[next(iter(self._keys))]
-
-    async def numbers(self, connection: psycopg.AsyncConnection[Any], count: int) -> list[int]:
-        """Give as many new numbers of occurrences as are asked for."""
-        if len(self._numbers) < count:
-            drawn = await connection.execute(
-                "select nextval('alerts_id_seq') from generate_series(1, %s)", [max(count, _DRAWN)], prepare=True
-            )
-            # Read first, then added: meanwhile another recording may have taken numbers.
-            fresh = [number for (number,) in await drawn.fetchall()]
-            self._numbers += fresh
-        taken, self._numbers = self._numbers[:count], self._numbers[count:]
-        return taken
-
-
-class _Kept(msgspec.Struct):
-    """One row of a raw message."""
-
-    received_at: datetime
-    key: UUID
-    receiver: str
-    group_key: str
-    external_url: str
-    truncated_alerts: int
-    alerts: int
-    body: bytes
 
 
 class _Inquiry(msgspec.Struct):
@@ -132,35 +67,40 @@ class Recording:
     batches cost: deliveries whose alerts are all new take two, whatever their number.
     """
 
-    def __init__(self, connection: psycopg.AsyncConnection[Any], queue: Queue, names: LabelNames, heard: Heard) -> None:
+    def __init__(
+        self, connection: psycopg.AsyncConnection[Any], queue: Queue, names: LabelNames, memory: Memory
+    ) -> None:
         self._connection = connection
         self._queue = queue
         self._names = names
-        self._heard = heard
+        self._memory = memory
         self._cursor = connection.cursor(row_factory=namedtuple_row)
         self._stories = Stories(self._ask)
         self._changes: list[list[Change]] = []
         self._late: dict[int, list[Key]] = {}
         self._said: list[tuple[Telling, Change, str, Count | None]] = []
 
-    async def record(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
+    async def record(self, deliveries: Sequence[Delivery], tellings: Mapping[Key, Sequence[Telling]]) -> list[Receipt]:
         """Record a batch, and commit it.
+
+        Args:
+            deliveries: The batch.
+            tellings: What it says; sorted by key.
 
         Raises:
             Contended: Try again in a new transaction.
         """
         async with self._connection.transaction():
-            return await self._record(deliveries)
+            return await self._record(deliveries, tellings)
 
-    async def _record(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
-        numbers = await self._heard.numbers(self._connection, sum(len(one.alerts) for one in deliveries))
-        tellings = tellings_of(deliveries, self._names)
-        heard = self._heard.known(tellings)
+    async def _record(self, deliveries: Sequence[Delivery], tellings: Mapping[Key, Sequence[Telling]]) -> list[Receipt]:
+        numbers = await self._memory.numbers(self._connection, sum(len(one.alerts) for one in deliveries))
+        heard = [key for key in tellings if self._memory.knows(key)]
         # Where all is new, the stories concerned are known without a look: they are locked in the same breath.
         keys = set() if heard else {one[0].incident_key for one in tellings.values()} - {""}
         ids: dict[UUID, int] = {}
         locked = []
-        for row in await self._ask("receive", rows=document(_rows_of(deliveries)), keys=list(keys)):
+        for row in await self._ask("receive", rows=document(kept(deliveries)), keys=list(keys)):
             if row.state is None:
                 ids[UUID(row.key)] = row.id
             else:
@@ -172,9 +112,9 @@ class Recording:
             # What an earlier try has committed already, though its answer was lost, is not told again.
             fresh = [one for one in deliveries if one.key in ids]
             tellings = tellings_of(fresh, self._names)
-            kept = await self._ask("kept_deliveries", rows=document(_rows_of(deliveries)))
-            ids = {row.key: row.id for row in kept}
-            heard = self._heard.known(tellings)
+            known_ids = await self._ask("kept_deliveries", rows=document(kept(deliveries)))
+            ids = {row.key: row.id for row in known_ids}
+            heard = [key for key in tellings if self._memory.knows(key)]
         self._changes = [[] for _ in fresh]
         known = known_from(await self._ask("peek_occurrences", rows=document(named(heard)))) if heard else {}
         tellings = await self._without_dropped(tellings, known)
@@ -185,8 +125,8 @@ class Recording:
         return [_receipt(ids[one.key], changes.get(one.key, ())) for one in deliveries]
 
     async def _without_dropped(
-        self, tellings: dict[Key, list[Telling]], known: Mapping[Key, Known]
-    ) -> dict[Key, list[Telling]]:
+        self, tellings: Mapping[Key, Sequence[Telling]], known: Mapping[Key, Known]
+    ) -> Mapping[Key, Sequence[Telling]]:
         """Leave out occurrences that were dropped from the history: what is told of them is late, and not news."""
         new = [(*key, said[-1].at) for key, said in tellings.items() if key not in known]
         dropped = await buried(self._connection, new)
@@ -215,7 +155,8 @@ class Recording:
         inserted = await self._write(first, later, changed)
         unasked = [{"incident_id": story.id} for story in changed if not story.asked]
         await self._queue.enqueue_on(self._connection, Job.LOOK, unasked)
-        self._heard.remember(tellings)
+        self._memory.remember(tellings)
+        self._memory.kindle(self._stories.burning)
         if inserted < len(new):
             # Some were known after all: recorded by another replica, or before this one started.
             raise Contended
@@ -267,7 +208,7 @@ class Recording:
                 self._late.setdefault(telling.delivery, []).append((telling.alert.fingerprint, telling.alert.starts_at))
             if story is not None:
                 story.take(telling, change)
-            if change in _EVENTS:
+            if is_noted(change):
                 self._said.append((telling, change, alert_id, story))
 
     def _lines(self, changed: Sequence[Count]) -> list[_Line]:
@@ -278,8 +219,7 @@ class Recording:
             if at and story.opened:
                 lines.append(_Line(at, Kind.INCIDENT_OPENED.value, "the incident begins", story.id, None, {}))
         for telling, change, alert_id, told in self._said:
-            kind, sentence = _EVENTS[change]
-            text = sentence.format(name=telling.alert.labels.get("alertname") or "an alert without a name")
+            kind, text = note(change, telling.alert.labels)
             detail = {"receiver": telling.receiver}
             if telling.asked:
                 detail |= {"peer": telling.asked.peer, "asked_at": telling.asked.at.isoformat()}
@@ -306,22 +246,6 @@ class Recording:
                 for number, one in asking
             ]
             await self._do("add_inquiries", rows=document(rows))
-
-
-def _rows_of(deliveries: Sequence[Delivery]) -> list[_Kept]:
-    return [
-        _Kept(
-            one.received_at,
-            one.key,
-            one.receiver,
-            one.group_key,
-            one.external_url,
-            one.truncated_alerts,
-            len(one.alerts),
-            one.body,
-        )
-        for one in deliveries
-    ]
 
 
 def _receipt(webhook_id: int, changes: Sequence[Change]) -> Receipt:

@@ -148,3 +148,91 @@ from json_to_recordset(%(first)s::json) as o (
 )
 order by fingerprint, starts_at
 on conflict (fingerprint, starts_at) do nothing
+
+-- begin_occurrences: record deliveries whose alerts all begin, in stories that burn; where one does not, write nothing.
+with told as materialized (
+  select *
+  from json_to_recordset(%(told)s::json) as o (
+    story bigint, id bigint, alert_id text, at timestamptz, text text, fingerprint text, starts_at timestamptz,
+    starts_at_text text, alertname text, severity text, cluster text, namespace text, workflow text, agent text,
+    labels jsonb, annotations jsonb, generator_url text, group_key text, receiver text
+  )
+), burning as materialized (
+  select s.story, s.begun, s.severity, s.look_at, i.id, i.asked
+  from incidents i
+  join json_to_recordset(%(stories)s::json) as s (
+    story bigint, key text, begun bigint, severity text, look_at timestamptz
+  ) on s.key = i.key
+  -- By an array, so that the index of open stories is used however many there are.
+  where i.state = 'open' and i.quiet_since is null
+    and i.key = any(array(select k.key from json_to_recordset(%(stories)s::json) as k (key text)))
+  order by i.id
+  for update of i
+), as_thought as materialized (
+  select true as so
+  where (select count(*) from burning) = %(burning)s and not exists (
+    select
+    from told o cross join lateral (
+      -- One at a time, and within bounds: else every month is made ready, or read from end to end.
+      select from alerts a
+      where a.fingerprint = o.fingerprint and a.starts_at = o.starts_at
+        and a.starts_at between %(first)s::timestamptz and %(last)s::timestamptz
+      limit 1
+    ) known
+  )
+), kept as (
+  insert into deliveries (received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, body)
+  select received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, decode(body, 'base64')
+  from rows from (
+    json_to_recordset(%(rows)s::json) as (
+      received_at timestamptz, key uuid, receiver text, group_key text, external_url text, truncated_alerts bigint,
+      alerts bigint, body text
+    )
+  ) with ordinality as d (received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, body, n)
+  cross join as_thought
+  order by n
+  returning id, key
+), counted as (
+  update incidents i
+  set
+    firing = i.firing + b.begun, asked = true,
+    severity = case
+      when b.severity = '' then i.severity
+      when i.severity = '' then b.severity
+      when coalesce(array_position(string_to_array(%(worst_first)s, ','), b.severity), 2147483647)
+        < coalesce(array_position(string_to_array(%(worst_first)s, ','), i.severity), 2147483647) then b.severity
+      else i.severity
+    end,
+    look_at = case when i.asked then least(i.look_at, b.look_at) else b.look_at end
+  from burning b cross join as_thought
+  where i.id = b.id
+), written as (
+  insert into timeline (at, kind, text, incident_id, alert_id, detail)
+  select o.at, %(kind)s, o.text, b.id, o.alert_id, jsonb_build_object('receiver', o.receiver)
+  from told o join burning b on b.story = o.story cross join as_thought
+  order by o.id
+), begun as (
+  insert into alerts (
+    id, fingerprint, starts_at, starts_at_text, status, inferred, ends_at, alertname, severity, cluster, namespace,
+    workflow, agent, labels, annotations, generator_url, group_key, receiver, first_seen_at, last_seen_at,
+    resolved_seen_at, deliveries, firings, incident_id
+  )
+  select
+    o.id, o.fingerprint, o.starts_at, o.starts_at_text, 'firing', false, null, o.alertname, o.severity, o.cluster,
+    o.namespace, o.workflow, o.agent, o.labels, o.annotations, o.generator_url, o.group_key, o.receiver, o.at, o.at,
+    null, 1, 1, b.id
+  from told o join burning b on b.story = o.story cross join as_thought
+  order by o.fingerprint, o.starts_at
+), asked as (
+  select
+    procrastinate_defer_jobs_v1(
+      array_agg(
+        row(%(queue)s, %(task)s, %(priority)s, null, null, jsonb_build_object('incident_id', b.id), null)
+        ::procrastinate_job_to_defer_v1
+      )
+    )
+  from burning b cross join as_thought
+  where not b.asked
+  having count(*) > 0
+)
+select k.key::text, k.id, (select count(*) from asked) from kept k

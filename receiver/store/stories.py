@@ -9,9 +9,10 @@ import msgspec
 
 from receiver.model.alert import AlertStatus, Change, Standing
 from receiver.model.incident import IncidentState, title_of, worst
+from receiver.store.memory import Key
 from receiver.store.rows import Row
 from receiver.store.statements import document
-from receiver.store.telling import Key, Known, Telling
+from receiver.store.telling import Known, Telling
 
 LOOK_LEASE: Final = timedelta(seconds=30)
 """By when somebody must have looked at a changed incident; then the sweep asks again."""
@@ -119,6 +120,11 @@ class Stories:
     def open(self, key: str) -> Count | None:
         """Find the open incident of a key, or the one into which that of the key was merged."""
         return self._open.get(key)
+
+    @property
+    def burning(self) -> list[str]:
+        """Names of those that are open and fire."""
+        return [key for key, one in self._open.items() if key == one.key and one.quiet_since is None]
 
     async def take(self, locked: Sequence[Row], keys: AbstractSet[str]) -> None:
         """Take over incidents that were locked.

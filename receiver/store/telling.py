@@ -4,21 +4,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
 from receiver.model.alert import Alert, AlertStatus, Asked, Change, Delivery, Standing, observe
 from receiver.model.incident import LabelNames, Subject, clipped, incident_key
+from receiver.store.memory import Key
 from receiver.store.rows import Row
 
 _BEGINNINGS: Final = frozenset({Change.FIRED, Change.REFIRED})
 
-Key = tuple[str, datetime]
-"""An occurrence: fingerprint and start."""
 
-
-@dataclass(slots=True, kw_only=True)
-class Telling:
+class Telling(msgspec.Struct, kw_only=True):
     """One alert of one delivery, with what it belongs to.
 
     Attributes:
@@ -104,6 +102,36 @@ def known_from(rows: Iterable[Row]) -> dict[Key, Known]:
         )
         for row in rows
     }
+
+
+class Kept(msgspec.Struct):
+    """One row of a raw message."""
+
+    received_at: datetime
+    key: UUID
+    receiver: str
+    group_key: str
+    external_url: str
+    truncated_alerts: int
+    alerts: int
+    body: bytes
+
+
+def kept(deliveries: Iterable[Delivery]) -> list[Kept]:
+    """Make the rows of raw messages."""
+    return [
+        Kept(
+            one.received_at,
+            one.key,
+            one.receiver,
+            one.group_key,
+            one.external_url,
+            one.truncated_alerts,
+            len(one.alerts),
+            one.body,
+        )
+        for one in deliveries
+    ]
 
 
 class Named(msgspec.Struct):

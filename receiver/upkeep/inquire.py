@@ -5,11 +5,12 @@ The delivery itself was answered and recorded long before; nobody waits here but
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from receiver.clients.alertmanager import AlertmanagerClient, AlertState, HeldAlert
 from receiver.model.alert import Alert, Asked, Delivery, Receipt, api_start

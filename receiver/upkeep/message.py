@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID, uuid5
+
+from msgspec.structs import replace
 
 from receiver.model.alert import Alert, AlertStatus, Asked, Delivery
 from receiver.webhook.message import parse

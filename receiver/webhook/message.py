@@ -7,12 +7,12 @@ in `tests/data/deliveries`.
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Final
 from uuid import UUID, uuid4
 
 import msgspec
+from msgspec.structs import replace
 
 from receiver.model.alert import Alert, AlertStatus, Delivery, Fingerprint
 from receiver.model.errors import DeliveryError

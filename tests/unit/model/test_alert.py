@@ -1,9 +1,9 @@
 """What evidence and conclusions do to an occurrence."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from receiver.model.alert import (
     Alert,

@@ -1,9 +1,9 @@
 """Which story an alert belongs to, what it is called, and how bad it is."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from receiver.model.alert import Alert, AlertStatus, Fingerprint
 from receiver.model.incident import NAME_LIMIT, LabelNames, Subject, clipped, incident_key, title_of, worst

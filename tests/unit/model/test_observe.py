@@ -1,11 +1,11 @@
 """The machine of an occurrence, arrow by arrow, as docs/states.md draws it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
 import pytest
+from msgspec.structs import replace
 
 from receiver.model.alert import REFIRE_AFTER, Alert, AlertStatus, Change, Fingerprint, Standing, observe
 
