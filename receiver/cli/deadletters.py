@@ -32,7 +32,7 @@ from receiver.cli.reading import (
 from receiver.cli.tables import members, say, table
 from receiver.cli.telling import Watch, Way, tell
 from receiver.clients.receiver import ReceiverClient
-from receiver.model.errors import DeliveryError, RemoteError, SettingsError, StoreError
+from receiver.model.errors import DeliveryError, LetterRefused, RemoteError, SettingsError, StoreError
 from receiver.model.shapes.deadletters import DeadLetterShape, ReplayedShape, WholeLetterShape
 from receiver.model.shapes.parts import Items
 from receiver.settings import Settings
@@ -208,7 +208,7 @@ async def _replayed(desk: "_Desk", letter: int, output: Form) -> bool:
     except DeliveryError as error:
         typer.echo(f"receiver: dead letter {letter} is still not understood: {error}", err=True)
         return False
-    except RemoteError as error:
+    except (RemoteError, LetterRefused) as error:
         typer.echo(f"receiver: dead letter {letter} is not replayed: {error}", err=True)
         return False
     _tell(f"dead letter {letter}", kept, output)

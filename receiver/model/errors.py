@@ -107,6 +107,10 @@ class LetterSettled(StoreError):
     """A person has decided about that dead letter already; the first word stays."""
 
 
+class LetterRefused(StoreError):
+    """Postgres still does not take what a dead letter says; it stays what it was."""
+
+
 class ReplayRefused(StoreError):
     """A message is not sent once more: it has not ended yet, or what was said since would be contradicted."""
 

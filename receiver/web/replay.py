@@ -12,7 +12,7 @@ import structlog
 
 from receiver.model.alert import Receipt, Spooled
 from receiver.model.deadletter import DeadLetter, Fate
-from receiver.model.errors import LetterAbsent, LetterSettled
+from receiver.model.errors import LetterAbsent, LetterRefused, LetterSettled, StoreError, StoreUnavailable
 from receiver.store import deadletters
 from receiver.store.database import Database
 from receiver.store.history import deadletters as history
@@ -43,11 +43,17 @@ class Replay:
             LetterAbsent: There is none of that number.
             LetterSettled: A person has decided about it already.
             DeliveryError: It is still not understood; nothing was changed.
+            LetterRefused: It is understood, and Postgres still refuses it; nothing was changed.
             StoreUnavailable: It could not be made durable; ask again.
         """
         letter = await self._open(number)
         delivery = parse(letter.body or b"", letter.received_at, key=letter.key)
-        kept = await self._record(delivery)
+        try:
+            kept = await self._record(delivery)
+        except StoreUnavailable:
+            raise
+        except StoreError as error:
+            raise LetterRefused(f"dead letter {number} could still not be recorded: {error}") from error
         await self._settle(number, Fate.REPLAYED, by)
         return kept
 

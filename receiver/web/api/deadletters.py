@@ -10,7 +10,7 @@ from litestar.status_codes import HTTP_200_OK
 
 from receiver.model.alert import Receipt, Spooled
 from receiver.model.deadletter import DeadLetter
-from receiver.model.errors import DeliveryError, LetterAbsent, LetterSettled
+from receiver.model.errors import DeliveryError, LetterAbsent, LetterRefused, LetterSettled
 from receiver.model.shapes.deadletters import SHOWN, AlertsOfLetter, DeadLetterShape, ReplayedShape, WholeLetterShape
 from receiver.model.shapes.parts import Items
 from receiver.store.database import Database
@@ -73,10 +73,10 @@ async def get_dead_letter(database: NamedDependency[Database], letter_id: FromPa
 async def replay_dead_letter(
     request: Request[Any, Any, Any], replay: NamedDependency[Replay], letter_id: FromPath[int]
 ) -> ReplayedShape:
-    """Parse a dead letter again and record it. What is still not understood stays, and 409 says why."""
+    """Parse a dead letter again and record it. What is still not understood, or refused, stays, and 409 says why."""
     try:
         return replayed_shape(await replay.replay(letter_id, by=caller_of(request).name))
-    except (LetterAbsent, LetterSettled, DeliveryError) as error:
+    except (LetterAbsent, LetterSettled, LetterRefused, DeliveryError) as error:
         raise _refused(error) from error
 
 
@@ -118,7 +118,7 @@ def _members(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
-def _refused(error: LetterAbsent | LetterSettled | DeliveryError) -> HTTPException:
+def _refused(error: LetterAbsent | LetterSettled | LetterRefused | DeliveryError) -> HTTPException:
     if isinstance(error, LetterAbsent):
         return not_found(str(error))
     return conflict(f"it is still not understood: {error}" if isinstance(error, DeliveryError) else str(error))

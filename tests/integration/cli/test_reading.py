@@ -328,6 +328,25 @@ async def test_dead_letters_are_replayed_and_discarded(receiver: Receiver, recor
         assert (await tx.execute(text("select count(*) from procrastinate_jobs"))).scalar_one() == 1
 
 
+async def test_a_letter_that_postgres_still_refuses_holds_up_no_other(
+    receiver: Receiver, records: Any, database: Database
+) -> None:
+    refused, good = [
+        await records.dead_letter(body=(CAPTURES / name).read_bytes())
+        for name in ("single.01.firing.json", "single.02.resolved.json")
+    ]
+    async with database.transaction() as tx:
+        await tx.execute(text("alter table alerts add check (status <> 'firing')"))
+
+    replayed = await receiver("deadletter", "replay", str(refused), str(good))
+    left = await receiver("deadletter", "list", "--open", "-o", "json")
+
+    assert replayed.code == 1
+    assert f"dead letter {refused} is not replayed: dead letter {refused} could still not be recorded" in replayed.err
+    assert f"dead letter {good} is recorded as delivery" in replayed.out
+    assert [one["id"] for one in left.json["items"]] == [refused]
+
+
 async def test_a_delivery_is_replayed_into_a_fresh_database(
     receiver: Receiver, records: Any, postgres: EmbeddedPostgres, database: Database, database_url: str
 ) -> None:

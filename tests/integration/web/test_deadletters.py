@@ -76,6 +76,20 @@ async def test_what_is_still_not_understood_stays_and_says_why(site: Any, record
     assert await rows(database, "select id from deliveries") == []
 
 
+async def test_what_postgres_still_refuses_stays_and_says_why(site: Any, records: Any, database: Database) -> None:
+    letter = await records.dead_letter(body=BODY, reason="it could not be recorded")
+    async with database.transaction() as tx:
+        await tx.execute(text("alter table alerts add check (status <> 'firing')"))
+
+    answer = await site.ask("POST", f"{LETTERS}/{letter}/replay", role="admin")
+    shown = (await site.get(f"{LETTERS}/{letter}")).json()
+
+    assert answer.status_code == 409
+    assert "could still not be recorded" in answer.json()["detail"]
+    assert shown["fate"] is None
+    assert await rows(database, "select id from deliveries") == []
+
+
 async def test_a_discarded_letter_stays_to_be_read_and_cannot_be_replayed(site: Any, records: Any) -> None:
     letter = await records.dead_letter(body=BODY)
     open_one = await records.dead_letter()
