@@ -2,9 +2,10 @@
 
 Postgres guesses badly how many rows carry a label, and would now and then walk the whole time index for a rare one. So
 the shape of the work is not left to it. A filter that an index answers in order of time is one plain statement. For any
-other, a bounded number of the newest rows is looked at first, which is all that a frequent label needs. Then the index
-over the labels answers, in windows of time that grow backwards, until the page is full. What no index can answer (a
-regular expression, a text) stops after a bounded number of rows and gives a cursor to go on from there.
+other, a bounded number of the newest rows is looked at first, which is all that a frequent label needs. Where hardly
+any of them has the label, the index over the labels is asked for all that have it, up to a bounded number, which is all
+that a rare one needs. Else it answers in windows of time that grow backwards, until the page is full. What no index can
+answer (a regular expression, a text) stops after a bounded number of rows and gives a cursor to go on from there.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 import psycopg
-from sqlalchemy import Select, and_, column, func, literal_column, select, text
+from sqlalchemy import ColumnElement, Select, and_, column, func, literal_column, select, text
 from sqlalchemy.exc import DBAPIError
 
 from receiver.model.errors import QueryRefused
@@ -39,6 +40,12 @@ _WALK: Final = 20_000
 
 _DENSE: Final = _PROBE // 50
 """So many hits among the probed rows are too many to be fetched by the index over the labels and searched further."""
+
+_SPARSE: Final = _PROBE // 1_000
+"""At most so many hits among the probed rows are a sign of a label that is rare."""
+
+_FEW: Final = 500
+"""So few rows that have a label are fetched and sorted whole; more are searched in windows of time."""
 
 _WINDOWS: Final = (timedelta(days=7), timedelta(days=30), timedelta(days=180))
 """How far back the index over the labels is asked at once; then for all that is older."""
@@ -135,6 +142,10 @@ class _Reading:
         if self.conditions.residual and await self._hits(_PROBE) >= _DENSE:
             return await self._walk(_WALK)
         await shape(_BY_INDEX)
+        if len(rows) <= _SPARSE and not self.conditions.residual:
+            few = await self._few(edge, self.count - len(rows))
+            if few is not None:
+                return rows + few, None
         return rows + await self._by_index(edge, self.count - len(rows)), None
 
     def _ordered(self, key: Key | None) -> Select[Any]:
@@ -160,6 +171,15 @@ class _Reading:
         counted = select(func.count()).select_from(walked).where(*all_of(self.conditions.indexed, _WALKED))
         return int((await self.tx.execute(counted)).scalar_one())
 
+    async def _few(self, edge: Key, count: int) -> list[Row] | None:
+        """Read what lies beyond an edge, where it is few in all; None where it is not."""
+        beyond = ORDER.beyond(edge, backwards=self.position.backwards)
+        hits = select(OccurrenceRow).where(*self._every(), beyond).limit(_FEW).subquery("hits")
+        sorting = ORDER.sorting(backwards=self.position.backwards, columns=(_WALKED.starts_at, _WALKED.id))
+        asked: Select[Any] = select(literal_column("*, count(*) over () as number")).select_from(hits)
+        rows = list(await self.tx.execute(asked.order_by(*sorting).limit(count)))
+        return rows if not rows or rows[0].number < _FEW else None
+
     async def _by_index(self, edge: Key, count: int) -> list[Row]:
         rows: list[Row] = []
         for since, until in _windows(edge[0], backwards=self.position.backwards):
@@ -169,12 +189,14 @@ class _Reading:
         return rows
 
     def _window(self, edge: Key, since: datetime, until: datetime) -> Select[Any]:
-        conditions = self.conditions
-        every = all_of((*conditions.ordered, *conditions.indexed, *conditions.residual), _TABLE)
         within = and_(OccurrenceRow.starts_at >= since, OccurrenceRow.starts_at <= until)
         beyond = ORDER.beyond(edge, backwards=self.position.backwards)
-        found = select(OccurrenceRow).where(*every, within, beyond)
+        found = select(OccurrenceRow).where(*self._every(), within, beyond)
         return found.order_by(*ORDER.sorting(backwards=self.position.backwards))
+
+    def _every(self) -> list[ColumnElement[bool]]:
+        conditions = self.conditions
+        return all_of((*conditions.ordered, *conditions.indexed, *conditions.residual), _TABLE)
 
 
 def _windows(edge: Any, *, backwards: bool) -> Iterator[tuple[datetime, datetime]]:

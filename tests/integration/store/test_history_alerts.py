@@ -94,11 +94,13 @@ async def test_the_first_page_has_no_previous_and_the_last_no_next(database: Dat
     assert again.previous is None
 
 
-@pytest.mark.parametrize("wanted", [{"team": "rare"}, {"team": "often"}])
+@pytest.mark.parametrize("few", [3, 4, 5, 500])
+@pytest.mark.parametrize("wanted", [{"team": "rare"}, {"team": "often"}, {"team": "nobody"}])
 async def test_rare_and_frequent_labels_are_both_found_whole(
-    database: Database, records: Any, wanted: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    database: Database, records: Any, wanted: dict[str, str], few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(alerts, "_PROBE", 20)
+    monkeypatch.setattr(alerts, "_FEW", few)
     rows = [
         records.alert_row(
             **numbered(
