@@ -23,8 +23,8 @@ MONTHS = 12
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 SPAN = timedelta(days=30 * MONTHS)
 
-# Eight labels, as rules of Kubernetes have them; the values of `team` and `pod` differ in how often they occur. The rare
-# alert fills a first page of either size: what is compared is the way to a page, not pages of unequal length.
+# Eight labels, as rules of Kubernetes have them; the values of `team` and `pod` differ in how often they occur. The
+# rare alert fills a first page at either size: what is compared is the way to a page, not pages of unequal length.
 FILL = """
 insert into alerts (
   fingerprint, starts_at, starts_at_text, status, inferred, ends_at, alertname, severity, cluster, namespace, workflow,
