@@ -12,6 +12,7 @@ from receiver.store import timeline
 from receiver.store.backtests import as_json
 from receiver.store.database import Database
 from receiver.store.evidence_tables import BacktestRow
+from tests.integration.web.listeners import listened_to
 from tests.integration.web.past import played
 from tests.seat import PATIENCE, chromium, seat
 
@@ -119,7 +120,7 @@ async def test_an_incident_appears_on_an_open_page_and_is_approved_by_keyboard(
 
 
 async def test_a_page_that_cannot_ask_anew_keeps_what_it_shows_and_says_so(
-    browser: Browser, url: str, records: Any, database: Database
+    browser: Browser, url: str, site: Any, records: Any, database: Database
 ) -> None:
     number = await furnish(records)
     happened = Event(at=datetime.now(UTC), kind=Kind.INCIDENT_OPENED, text="it begins", incident_id=number)
@@ -127,6 +128,8 @@ async def test_a_page_that_cannot_ask_anew_keeps_what_it_shows_and_says_so(
     async with seat(browser, url) as somebody:
         page = somebody.page
         await somebody.log_in("viewer-token")
+        # A stream that is just being asked for may be held up for ever when the browser begins to intercept.
+        await listened_to(site.feed)
         await page.route(somebody.url + "/", lambda route: route.fulfill(status=503, body="away"))
         async with database.transaction() as tx:
             await timeline.add(tx, happened)

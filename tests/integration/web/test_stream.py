@@ -10,6 +10,7 @@ import pytest
 from receiver.store.database import Database
 from receiver.web import feed as room
 from receiver.web.feed import Feed
+from tests.integration.web.listeners import listened_to
 
 
 class Ear:
@@ -48,11 +49,6 @@ async def listening(site: Any, since: int | None = None) -> AsyncIterator[Ear]:
             while not site.feed._listeners and not site.feed._ended:  # noqa: ASYNC110 - nobody tells when it listens
                 await asyncio.sleep(0.01)
         yield ear
-
-
-async def listened_to(feed: Feed, *, by: int) -> None:
-    while len(feed._listeners) < by:  # noqa: ASYNC110 - nobody tells when it listens
-        await asyncio.sleep(0.01)
 
 
 async def test_what_happens_is_heard_by_all(site: Any, records: Any) -> None:
