@@ -1,11 +1,12 @@
 """The console in a real browser: Debian's Chromium, one server, axe, and nobody else on the network."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from receiver.model.timeline import Event, Kind
 from receiver.store import timeline
@@ -117,6 +118,17 @@ async def test_an_incident_appears_on_an_open_page_and_is_approved_by_keyboard(
         await expect(page.get_by_text("operators asked for: approve")).to_be_visible(timeout=PATIENCE)
 
     assert len(site.woken) == 1
+
+
+async def test_a_page_listens_however_late_a_part_of_its_scripts_comes(browser: Browser, url: str, site: Any) -> None:
+    async def late(route: Route) -> None:
+        await asyncio.sleep(1)
+        await route.continue_()
+
+    async with seat(browser, url) as somebody:
+        await somebody.page.route("**/hx-sse.min.js", late)
+        await somebody.log_in("viewer-token")
+        await listened_to(site.feed)
 
 
 async def test_a_page_that_cannot_ask_anew_keeps_what_it_shows_and_says_so(
