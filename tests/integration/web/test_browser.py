@@ -129,6 +129,9 @@ async def test_a_page_listens_however_late_a_part_of_its_scripts_comes(browser: 
         await somebody.page.route("**/hx-sse.min.js", late)
         await somebody.log_in("viewer-token")
         await listened_to(site.feed)
+        listening = len(site.feed._listeners)
+
+    assert listening == 1
 
 
 async def test_a_page_that_cannot_ask_anew_keeps_what_it_shows_and_says_so(
