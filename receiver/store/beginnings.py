@@ -15,27 +15,26 @@ import msgspec
 import psycopg
 
 from receiver.model.alert import AlertStatus, Change, Delivery, Receipt
-from receiver.model.incident import SEVERITIES, clipped, worst
+from receiver.model.incident import SEVERITIES, worst
 from receiver.store.jobs import QUEUE, Job
 from receiver.store.memory import Key, Memory
 from receiver.store.notes import note
 from receiver.store.rows import public_id
 from receiver.store.statements import document, statements
 from receiver.store.stories import LOOK_LEASE
-from receiver.store.telling import Telling, kept
-from receiver.store.tombstones import YOUNGEST
+from receiver.store.telling import Named, Telling, described, kept
+from receiver.store.tombstones import may_be_buried
 
 
-class _Told(msgspec.Struct):
-    """One row of an occurrence that begins, with its line in the timeline."""
+class _Told(Named):
+    """One row of an occurrence that begins, with its line in the timeline; it ends as `FirstTelling` does."""
 
+    annotations: Mapping[str, str]
     story: int
-    id: int
     alert_id: str
     at: datetime
     text: str
-    fingerprint: str
-    starts_at: datetime
+    id: int
     starts_at_text: str
     alertname: str
     severity: str
@@ -44,7 +43,6 @@ class _Told(msgspec.Struct):
     workflow: str
     agent: str
     labels: Mapping[str, str]
-    annotations: Mapping[str, str]
     generator_url: str
     group_key: str
     receiver: str
@@ -126,8 +124,7 @@ def _begins(key: Key, said: Sequence[Telling], memory: Memory) -> bool:
         and telling.alert.status is AlertStatus.FIRING
         and memory.burns(telling.incident_key)
         and not memory.knows(key)
-        # What began earlier may have been dropped from the history.
-        and telling.alert.starts_at >= telling.at - YOUNGEST
+        and not may_be_buried(telling.alert.starts_at, telling.at)
     )
 
 
@@ -136,7 +133,7 @@ def _rows(tellings: Mapping[Key, Sequence[Telling]], numbers: Sequence[int]) -> 
     told = []
     stories: dict[str, _Story] = {}
     for (telling,), number in zip(tellings.values(), numbers, strict=True):
-        alert, subject = telling.alert, telling.subject
+        alert = telling.alert
         severity = alert.labels.get("severity", "")
         look_at = telling.at + LOOK_LEASE
         story = stories.get(telling.incident_key)
@@ -150,25 +147,14 @@ def _rows(tellings: Mapping[Key, Sequence[Telling]], numbers: Sequence[int]) -> 
         # By position, which costs half of what names do.
         told.append(
             _Told(
+                alert.fingerprint,
+                alert.starts_at,
+                alert.annotations,
                 story.story,
-                number,
                 public_id(alert.starts_at, number),
                 telling.at,
                 note(Change.FIRED, alert.labels)[1],
-                alert.fingerprint,
-                alert.starts_at,
-                alert.starts_at_text,
-                clipped(alert.labels.get("alertname", "")),
-                clipped(severity),
-                subject.cluster,
-                subject.namespace,
-                subject.workflow,
-                subject.agent,
-                alert.labels,
-                alert.annotations,
-                alert.generator_url,
-                telling.group_key,
-                telling.receiver,
+                *described(number, telling),
             )
         )
     return told, stories

@@ -182,8 +182,7 @@ def first_telling(
     number: int, said: Telling, standing: Standing, firings: int, incident_id: int | None
 ) -> FirstTelling:
     """Make the row of an occurrence that may be new, of the first that is said of it and of where it stands then."""
-    alert, subject = said.alert, said.subject
-    labels = alert.labels
+    alert = said.alert
     # By position, which costs half of what names do; the order is that of the two rows above.
     return FirstTelling(
         alert.fingerprint,
@@ -198,6 +197,17 @@ def first_telling(
         standing.deliveries,
         firings,
         incident_id,
+        *described(number, said),
+    )
+
+
+def described(
+    number: int, said: Telling
+) -> tuple[int, str, str, str, str, str, str, str, Mapping[str, str], str, str, str]:
+    """Give what the first telling says of an occurrence for good: `FirstTelling`'s own columns, in their order."""
+    alert, subject = said.alert, said.subject
+    labels = alert.labels
+    return (
         number,
         alert.starts_at_text,
         clipped(labels.get("alertname", "")),

@@ -28,7 +28,7 @@ KEPT: Final = timedelta(days=92)
 _COLUMNS: Final = ("fingerprint", "starts_at", "ends_at", "pruned_at")
 
 
-YOUNGEST: Final = timedelta(days=1)
+_YOUNGEST: Final = timedelta(days=1)
 """What began later than so long ago was never dropped: no retention is shorter."""
 
 _BURIED: Final = """
@@ -37,6 +37,11 @@ from tombstones t
 join unnest(%(fingerprint)s::text[], %(starts_at)s::timestamptz[]) as k (fingerprint, starts_at)
   on t.fingerprint = k.fingerprint and t.starts_at = k.starts_at
 """
+
+
+def may_be_buried(start: datetime, at: datetime) -> bool:
+    """Answer whether what began then, and is told of now, may have been dropped from the history."""
+    return start < at - _YOUNGEST
 
 
 async def buried(
@@ -50,7 +55,7 @@ async def buried(
         connection: That of the transaction which records what is told.
         told: Fingerprint and start of each, and when it was told.
     """
-    old = [(name, start) for name, start, at in told if start < at - YOUNGEST]
+    old = [(name, start) for name, start, at in told if may_be_buried(start, at)]
     if not old:
         return set()
     names, starts = [name for name, _ in old], [start for _, start in old]

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 import psycopg
-from sqlalchemy import ColumnElement, Select, and_, column, func, literal_column, select, text
+from sqlalchemy import Select, and_, column, func, literal_column, select, text
 from sqlalchemy.exc import DBAPIError
 
 from receiver.model.errors import QueryRefused
@@ -173,8 +173,7 @@ class _Reading:
 
     async def _few(self, edge: Key, count: int) -> list[Row] | None:
         """Read what lies beyond an edge, where it is few in all; None where it is not."""
-        beyond = ORDER.beyond(edge, backwards=self.position.backwards)
-        hits = select(OccurrenceRow).where(*self._every(), beyond).limit(_FEW).subquery("hits")
+        hits = self._beyond(edge).limit(_FEW).subquery("hits")
         sorting = ORDER.sorting(backwards=self.position.backwards, columns=(_WALKED.starts_at, _WALKED.id))
         asked: Select[Any] = select(literal_column("*, count(*) over () as number")).select_from(hits)
         rows = list(await self.tx.execute(asked.order_by(*sorting).limit(count)))
@@ -190,13 +189,13 @@ class _Reading:
 
     def _window(self, edge: Key, since: datetime, until: datetime) -> Select[Any]:
         within = and_(OccurrenceRow.starts_at >= since, OccurrenceRow.starts_at <= until)
-        beyond = ORDER.beyond(edge, backwards=self.position.backwards)
-        found = select(OccurrenceRow).where(*self._every(), within, beyond)
+        found = self._beyond(edge).where(within)
         return found.order_by(*ORDER.sorting(backwards=self.position.backwards))
 
-    def _every(self) -> list[ColumnElement[bool]]:
+    def _beyond(self, edge: Key) -> Select[Any]:
         conditions = self.conditions
-        return all_of((*conditions.ordered, *conditions.indexed, *conditions.residual), _TABLE)
+        every = all_of((*conditions.ordered, *conditions.indexed, *conditions.residual), _TABLE)
+        return select(OccurrenceRow).where(*every, ORDER.beyond(edge, backwards=self.position.backwards))
 
 
 def _windows(edge: Any, *, backwards: bool) -> Iterator[tuple[datetime, datetime]]:
