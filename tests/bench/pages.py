@@ -157,7 +157,7 @@ async def _ask_all(service: str, rounds: int) -> dict[str, tuple[float, float]]:
 
 async def _pages(session: aiohttp.ClientSession) -> tuple[Page, ...]:
     incident = (await _read(session, "/api/v1/incidents?limit=1"))["items"][0]["id"]
-    playbooks = [one["name"] for one in (await _read(session, "/api/v1/playbooks"))["items"]]
+    playbooks = await _playbooks(session)
     now = datetime.now(UTC)
     month = f"since={now - timedelta(days=28):%Y-%m-%dT%H:%M:%SZ}&until={now:%Y-%m-%dT%H:%M:%SZ}"
     counted = f"/api/v1/stats?{month}&step=1h&top=10"
@@ -197,6 +197,15 @@ async def _pages(session: aiohttp.ClientSession) -> tuple[Page, ...]:
         Page("Dead letters", "/deadletters", ("/api/v1/deadletters?limit=50",)),
         Page("System", "/system", ("/readyz", "/metrics")),
     )
+
+
+async def _playbooks(session: aiohttp.ClientSession) -> list[str]:
+    """Name the playbooks, once they are loaded: the service answers before."""
+    for _ in range(300):
+        if found := (await _read(session, "/api/v1/playbooks"))["items"]:
+            return [one["name"] for one in found]
+        await asyncio.sleep(0.1)
+    raise SystemExit("no playbook was loaded within 30 s")
 
 
 async def _read(session: aiohttp.ClientSession, path: str) -> Any:
