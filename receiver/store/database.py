@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
+import msgspec
 import psycopg
 from psycopg.pq import TransactionStatus
-from psycopg.types.json import set_json_dumps
+from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -205,13 +206,14 @@ def to_json(value: object) -> str:
 
 async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
     """Prepare a new connection; that there is one ends an outage."""
-    await _write_clean_json(connection)
+    await _speak_json(connection)
     POOL_LOG.connected()
 
 
-async def _write_clean_json(connection: psycopg.AsyncConnection[Any]) -> None:
-    """Tell a new connection how to write jsonb; SQLAlchemy does not, on connections that it did not make."""
+async def _speak_json(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Tell a new connection how to write and read jsonb; SQLAlchemy does not, on connections that it did not make."""
     set_json_dumps(to_json, connection)
+    set_json_loads(msgspec.json.decode, connection)
 
 
 def _first_line(error: BaseException) -> str:

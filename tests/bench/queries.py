@@ -13,6 +13,7 @@ from typing import Any, LiteralString, Self, cast
 import psycopg
 from psycopg import sql
 
+from receiver.cli.listening import spared_collector
 from receiver.model.alert import AlertStatus
 from receiver.model.matcher import Matcher
 from receiver.store.database import Database, Transaction
@@ -132,7 +133,9 @@ def ask_all(urls: Mapping[int, str], *, rounds: int) -> dict[int, dict[str, list
     Returns:
         By size, the seconds of each question and of a read by primary key.
     """
-    return asyncio.run(_ask_all(urls, rounds))
+    # As the service does: else the collector, which looks at all of this process, comes into a question now and then.
+    with spared_collector():
+        return asyncio.run(_ask_all(urls, rounds))
 
 
 async def _ask_all(urls: Mapping[int, str], rounds: int) -> dict[int, dict[str, list[float]]]:

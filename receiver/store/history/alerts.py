@@ -4,11 +4,12 @@ Postgres guesses badly how many rows carry a label, and would now and then walk 
 the shape of the work is not left to it. A filter that an index answers in order of time is one plain statement. For any
 other, a bounded number of the newest rows is looked at first, which is all that a frequent label needs. Where hardly
 any of them has the label, the index over the labels is asked for all that have it, up to a bounded number, which is all
-that a rare one needs. Else it answers in windows of time that grow backwards, until the page is full. What no index can
+that a rare one needs. Else it answers in windows of time that grow backwards, until the page is full; the first is as
+long as the page should need, by how often the label was met. What no index can
 answer (a regular expression, a text) stops after a bounded number of rows and gives a cursor to go on from there.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 import psycopg
-from sqlalchemy import Select, and_, column, func, literal_column, select, text
+from sqlalchemy import ColumnElement, Integer, Select, and_, column, func, literal_column, select, text, true
 from sqlalchemy.exc import DBAPIError
 
 from receiver.model.errors import QueryRefused
@@ -32,8 +33,8 @@ __all__ = ["AlertFilter", "get", "page", "stretch"]
 
 ORDER: Final = Order(columns=(OccurrenceRow.starts_at, OccurrenceRow.id))
 
-_PROBE: Final = 2_000
-"""Newest rows that are looked at before the index over the labels is asked: some 5 ms of work."""
+_PROBE: Final = 1_000
+"""Newest rows that are looked at before the index over the labels is asked: some 2 ms of work."""
 
 _WALK: Final = 20_000
 """Rows that one page looks at where no index can answer."""
@@ -41,14 +42,24 @@ _WALK: Final = 20_000
 _DENSE: Final = _PROBE // 50
 """So many hits among the probed rows are too many to be fetched by the index over the labels and searched further."""
 
-_SPARSE: Final = _PROBE // 1_000
+_SPARSE: Final = 1
 """At most so many hits among the probed rows are a sign of a label that is rare."""
 
 _FEW: Final = 500
 """So few rows that have a label are fetched and sorted whole; more are searched in windows of time."""
 
-_WINDOWS: Final = (timedelta(days=7), timedelta(days=30), timedelta(days=180))
-"""How far back the index over the labels is asked at once; then for all that is older."""
+_WINDOW: Final = timedelta(days=7)
+"""How far back the index over the labels is asked first, where nobody knows how often they are met."""
+
+_SHORTEST: Final = timedelta(hours=1)
+_LONGEST: Final = timedelta(days=365)
+"""Bounds of a window; what lies beyond the longest is asked for at once."""
+
+_AMPLE: Final = 2
+"""Times as far as the page should need."""
+
+_GROWTH: Final = 10
+"""Times as far as the window before it."""
 
 _TIMEOUT: Final = timedelta(seconds=5)
 """Of one statement: a hostile regular expression costs no more than this."""
@@ -74,6 +85,8 @@ _SET: Final = text(
 
 _WALKED: Final = SimpleNamespace(**{one.name: column(one.name, one.type) for one in _TABLE})
 """The columns of a subquery that has those of the table: to ask the subquery for them costs SQLAlchemy milliseconds."""
+
+_HITS: Final = SimpleNamespace(starts_at=literal_column("hits.starts_at"), id=literal_column("hits.id"))
 
 Shape = Callable[[Mapping[str, str]], Awaitable[None]]
 """Changes settings of the transaction; what they were comes back at the end."""
@@ -129,24 +142,36 @@ class _Reading:
         if self.conditions.answered_in_order:
             found = await self.tx.execute(self._ordered(self.position.key).limit(self.count))
             return list(found), None
+        if self.conditions.residual:
+            async with _shaping(self.tx) as shape:
+                await shape(_SHAPE)
+                return await self._search(shape)
+        rows, edge = await self._walk(_PROBE)
+        if edge is None:
+            return rows, None
         async with _shaping(self.tx) as shape:
-            await shape(_SHAPE)
-            return await self._search(shape)
+            await shape(_SHAPE | _BY_INDEX)
+            return rows + await self._ask_index(rows, edge), None
 
     async def _search(self, shape: Shape) -> tuple[list[Row], Key | None]:
+        """Read what no index answers alone."""
         if not self.conditions.indexed:
             return await self._walk(_WALK)
         rows, edge = await self._walk(_PROBE)
         if edge is None:
             return rows, None
-        if self.conditions.residual and await self._hits(_PROBE) >= _DENSE:
+        if await self._hits(_PROBE) >= _DENSE:
             return await self._walk(_WALK)
         await shape(_BY_INDEX)
-        if len(rows) <= _SPARSE and not self.conditions.residual:
+        return rows + await self._by_index(rows, edge), None
+
+    async def _ask_index(self, rows: Sequence[Row], edge: Key) -> list[Row]:
+        """Read what lies beyond an edge, where the index over the labels answers; after the rows that were met."""
+        if len(rows) <= _SPARSE:
             few = await self._few(edge, self.count - len(rows))
             if few is not None:
-                return rows + few, None
-        return rows + await self._by_index(edge, self.count - len(rows)), None
+                return few
+        return await self._by_index(rows, edge)
 
     def _ordered(self, key: Key | None) -> Select[Any]:
         statement = select(OccurrenceRow).where(*all_of(self.conditions.ordered, _TABLE))
@@ -154,17 +179,25 @@ class _Reading:
 
     async def _walk(self, reach: int) -> tuple[list[Row], Key | None]:
         """Look at the next *reach* rows in order; the edge is None when the page is full or nothing lies beyond."""
-        walked = self._ordered(self.position.key).limit(reach).subquery("walked")
-        sorting = ORDER.sorting(backwards=self.position.backwards, columns=(_WALKED.starts_at, _WALKED.id))
+        walked = self._ordered(self.position.key)
+        # In place, not as parameters: a plan that does not see how few they are sorts the whole history.
+        looked, skipped = (literal_column(str(number), Integer) for number in (reach, reach - 1))
+        rows = walked.limit(looked).subquery("walked")
         wanted = all_of((*self.conditions.indexed, *self.conditions.residual), _WALKED)
-        asked: Select[Any] = select(literal_column("*")).select_from(walked).where(*wanted).order_by(*sorting)
-        rows = list(await self.tx.execute(asked.limit(self.count)))
-        return rows, None if len(rows) >= self.count else await self._edge(reach)
-
-    async def _edge(self, reach: int) -> Key | None:
-        last = self._ordered(self.position.key).with_only_columns(*ORDER.columns).offset(reach - 1).limit(1)
-        row = (await self.tx.execute(last)).one_or_none()
-        return None if row is None else ORDER.key(row)
+        hits: Select[Any] = select(literal_column("*")).select_from(rows).where(*wanted).order_by(*self._sorting())
+        edge = walked.with_only_columns(*ORDER.columns).offset(skipped).limit(1)
+        # Both at once, and one row at least: of no hit, all but the edge is null.
+        asked: Select[Any] = (
+            select(literal_column("hits.*, edge.starts_at as edge_at, edge.id as edge_id"))
+            .select_from(select(literal_column("1")).subquery("one"))
+            .outerjoin(hits.limit(self.count).subquery("hits"), true())
+            .outerjoin(edge.subquery("edge"), true())
+            .order_by(*self._sorting(_HITS))
+        )
+        found = list(await self.tx.execute(asked))
+        met = [row for row in found if row.id is not None]
+        last = found[0]
+        return met, None if len(met) >= self.count or last.edge_id is None else (last.edge_at, last.edge_id)
 
     async def _hits(self, reach: int) -> int:
         walked = self._ordered(self.position.key).limit(reach).subquery("walked")
@@ -174,16 +207,17 @@ class _Reading:
     async def _few(self, edge: Key, count: int) -> list[Row] | None:
         """Read what lies beyond an edge, where it is few in all; None where it is not."""
         hits = self._beyond(edge).limit(_FEW).subquery("hits")
-        sorting = ORDER.sorting(backwards=self.position.backwards, columns=(_WALKED.starts_at, _WALKED.id))
         asked: Select[Any] = select(literal_column("*, count(*) over () as number")).select_from(hits)
-        rows = list(await self.tx.execute(asked.order_by(*sorting).limit(count)))
+        rows = list(await self.tx.execute(asked.order_by(*self._sorting()).limit(count)))
         return rows if not rows or rows[0].number < _FEW else None
 
-    async def _by_index(self, edge: Key, count: int) -> list[Row]:
+    async def _by_index(self, met: Sequence[Row], edge: Key) -> list[Row]:
+        """Read what lies beyond an edge in windows of time; after the rows that were met."""
+        missing = self.count - len(met)
         rows: list[Row] = []
-        for since, until in _windows(edge[0], backwards=self.position.backwards):
-            rows += await self.tx.execute(self._window(edge, since, until).limit(count - len(rows)))
-            if len(rows) >= count:
+        for since, until in _windows(edge[0], _reach_for(missing, met, edge), backwards=self.position.backwards):
+            rows += await self.tx.execute(self._window(edge, since, until).limit(missing - len(rows)))
+            if len(rows) >= missing:
                 break
         return rows
 
@@ -192,22 +226,34 @@ class _Reading:
         found = self._beyond(edge).where(within)
         return found.order_by(*ORDER.sorting(backwards=self.position.backwards))
 
+    def _sorting(self, columns: Any = _WALKED) -> list[ColumnElement[Any]]:
+        return ORDER.sorting(backwards=self.position.backwards, columns=(columns.starts_at, columns.id))
+
     def _beyond(self, edge: Key) -> Select[Any]:
         conditions = self.conditions
         every = all_of((*conditions.ordered, *conditions.indexed, *conditions.residual), _TABLE)
         return select(OccurrenceRow).where(*every, ORDER.beyond(edge, backwards=self.position.backwards))
 
 
-def _windows(edge: Any, *, backwards: bool) -> Iterator[tuple[datetime, datetime]]:
-    """Cut the time beyond an edge into windows, both ends included, that do not overlap."""
+def _reach_for(missing: int, rows: Sequence[Row], edge: Key) -> timedelta:
+    """Say how far beyond an edge the missing rows should be found, by how often some were met on the way there."""
+    if not rows:
+        return _WINDOW
+    edge_at: Any = edge[0]
+    span: timedelta = abs(rows[0].starts_at - edge_at)
+    return min(max(span / len(rows) * missing * _AMPLE, _SHORTEST), _LONGEST)
+
+
+def _windows(edge: Any, first: timedelta, *, backwards: bool) -> Iterator[tuple[datetime, datetime]]:
+    """Cut the time beyond an edge into windows that grow, both ends included, that do not overlap."""
     step = timedelta(microseconds=1)
     near: datetime = edge
-    for span in _WINDOWS:
-        if (_LAST - near if backwards else near - _FIRST) <= span:
-            break
+    span = first
+    while span <= _LONGEST and (_LAST - near if backwards else near - _FIRST) > span:
         far = near + span if backwards else near - span
         yield (near, far) if backwards else (far, near)
         near = far + step if backwards else far - step
+        span *= _GROWTH
     yield (near, _LAST) if backwards else (_FIRST, near)
 
 
