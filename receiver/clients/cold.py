@@ -20,6 +20,7 @@ from receiver.clients.parquet import rows_of
 from receiver.clients.s3 import S3
 from receiver.model.errors import QueryRefused, S3Damaged, S3Error, S3Unreachable
 from receiver.model.history import AlertFilter, Export, Key, Stretch
+from receiver.model.incident import clipped
 from receiver.model.matcher import Matcher, Operator
 
 CACHE: Final = 2 * 1024**3
@@ -235,7 +236,7 @@ class _Asking:
         for name in _EQUAL:
             given = getattr(wanted, name)
             if given is not None:
-                yield f"{name} = {self.value(given if isinstance(given, str) else given.value)}"
+                yield f"{name} = {self.value(clipped(given) if isinstance(given, str) else given.value)}"
         if wanted.since is not None:
             yield f"starts_at >= {self.value(wanted.since)}"
         if wanted.until is not None:

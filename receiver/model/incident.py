@@ -171,6 +171,11 @@ def clipped(name: str) -> str:
     return name.encode()[:NAME_LIMIT].decode(errors="ignore")
 
 
+def sought(name: str | None) -> str | None:
+    """Cut a name that is looked up as those were cut that are stored; None, which asks for nothing, stays None."""
+    return None if name is None else clipped(name)
+
+
 def title_of(alert: Alert | Occurrence, subject: Subject) -> str:
     """Say in one line what an incident that begins with this alert is about."""
     name = alert.labels.get("alertname") or "Alert without a name"

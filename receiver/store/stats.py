@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from receiver.model.errors import QueryRefused
 from receiver.model.history import Step
+from receiver.model.incident import sought
 from receiver.model.remediation import PROOFS
 from receiver.store.database import Transaction
 from receiver.store.rollups import ENDED, HAPPENED, HOUR, counted_until, hour_of
@@ -251,10 +252,10 @@ async def stats(tx: Transaction, wanted: StatsFilter, *, now: datetime, top: int
         "until": until,
         "live_since": live_since,
         "reach": since - _REACH,
-        "alertname": wanted.alertname,
-        "severity": wanted.severity,
-        "namespace": wanted.namespace,
-        "workflow": wanted.workflow,
+        "alertname": sought(wanted.alertname),
+        "severity": sought(wanted.severity),
+        "namespace": sought(wanted.namespace),
+        "workflow": sought(wanted.workflow),
         "limit": top,
     }
     by_step, by_alert = await _counted(tx, wanted, step, asked)

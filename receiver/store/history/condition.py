@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, exists, func, literal, literal_column, or_
 
 from receiver.model.errors import QueryRefused
 from receiver.model.history import AlertFilter
+from receiver.model.incident import sought
 from receiver.model.matcher import Matcher, Operator
 
 Columns = Any
@@ -72,21 +73,21 @@ def _in_order(wanted: AlertFilter) -> Iterable[Condition]:
         # In place, not as a parameter: the index of firing alerts is only used where the plan can see the word.
         yield lambda c: c.status == literal_column(f"'{wanted.status.value}'")  # type: ignore[union-attr]
     if wanted.alertname is not None:
-        yield lambda c: c.alertname == wanted.alertname
+        yield lambda c: c.alertname == sought(wanted.alertname)
     if wanted.fingerprint is not None:
         yield lambda c: c.fingerprint == wanted.fingerprint
     if wanted.namespace is not None and wanted.workflow is not None:
-        yield lambda c: c.namespace == wanted.namespace
-        yield lambda c: c.workflow == wanted.workflow
+        yield lambda c: c.namespace == sought(wanted.namespace)
+        yield lambda c: c.workflow == sought(wanted.workflow)
 
 
 def _by_column(wanted: AlertFilter) -> Iterable[Condition]:
     if wanted.namespace is not None and wanted.workflow is None:
-        yield lambda c: c.namespace == wanted.namespace
+        yield lambda c: c.namespace == sought(wanted.namespace)
     if wanted.workflow is not None and wanted.namespace is None:
-        yield lambda c: c.workflow == wanted.workflow
+        yield lambda c: c.workflow == sought(wanted.workflow)
     if wanted.severity is not None:
-        yield lambda c: c.severity == wanted.severity
+        yield lambda c: c.severity == sought(wanted.severity)
         if wanted.severity:
             # The column is the label of that name; only the label has an index.
             yield lambda c: c.labels.contains({"severity": wanted.severity})

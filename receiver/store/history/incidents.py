@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from receiver.model.incident import Incident, IncidentState, Occurrence
+from receiver.model.incident import Incident, IncidentState, Occurrence, sought
 from receiver.store.database import Transaction
 from receiver.store.history.page import Order, Page, is_number, read_page
 from receiver.store.rows import incident, occurrence
@@ -45,9 +45,9 @@ async def page(
     else:
         statement = statement.where(IncidentRow.state != IncidentState.MERGED.value)
     for column, value in (
-        (IncidentRow.namespace, wanted.namespace),
-        (IncidentRow.workflow, wanted.workflow),
-        (IncidentRow.severity, wanted.severity),
+        (IncidentRow.namespace, sought(wanted.namespace)),
+        (IncidentRow.workflow, sought(wanted.workflow)),
+        (IncidentRow.severity, sought(wanted.severity)),
     ):
         if value is not None:
             statement = statement.where(column == value)

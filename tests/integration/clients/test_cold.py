@@ -14,6 +14,7 @@ from receiver.clients.parquet import ParquetWriter, read_parquet
 from receiver.clients.s3 import S3
 from receiver.model.errors import QueryRefused, S3Damaged, S3Error, S3Missing
 from receiver.model.history import AlertFilter, Digest, Export, Relation, Stretch
+from receiver.model.incident import NAME_LIMIT
 from receiver.model.matcher import Matcher
 
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
@@ -109,6 +110,14 @@ async def test_a_stretch_is_cut_by_key_in_both_directions(month: Month) -> None:
     assert await numbers(beyond=(MARCH, 0)) == []
     assert await month.cold.find(export, 4) == row(4, MARCH + 2 * hour)
     assert await month.cold.find(export, 99) is None
+
+
+async def test_a_name_is_looked_up_as_it_was_cut_when_it_was_stored(month: Month) -> None:
+    export = await month.export(row(1, alertname="n" * NAME_LIMIT), row(2))
+
+    found = await month.cold.read(export, AlertFilter(alertname="n" * 2_000), FIRST)
+
+    assert [one["id"] for one in found] == [1]
 
 
 async def test_a_month_is_brought_once_and_checked(month: Month) -> None:

@@ -12,11 +12,16 @@ from sqlalchemy import text
 
 from receiver.model.alert import Delivery, Receipt
 from receiver.model.errors import StoreError, StoreUnavailable
+from receiver.model.history import AlertFilter
 from receiver.model.incident import LabelNames
 from receiver.sandbox.alertmanager import Firing, delivery
 from receiver.store.database import Database
+from receiver.store.history import alerts, incidents
+from receiver.store.history.incidents import IncidentFilter
 from receiver.store.intake import Intake
 from receiver.store.jobs import Queue
+from receiver.store.rollups import HOUR
+from receiver.store.stats import StatsFilter, stats
 from receiver.webhook.message import parse
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -128,9 +133,7 @@ async def test_nul_characters_and_nanoseconds_survive(database: Database, intake
     assert any("\ufffd" in str(annotations) for _, annotations in texts)
 
 
-async def test_names_of_any_length_are_recorded_and_found_by_what_they_begin_with(
-    database: Database, intake: Intake
-) -> None:
+async def test_names_of_any_length_are_recorded_and_found_again(database: Database, intake: Intake) -> None:
     # Of characters that no compression makes shorter.
     huge = secrets.token_hex(9_000)
 
@@ -145,6 +148,19 @@ async def test_names_of_any_length_are_recorded_and_found_by_what_they_begin_wit
     assert [said(receipt) for receipt in receipts] == [(1, 0, 0, 0)] * 3
     assert await rows(database, "select count(*) from alerts where labels->>'alertname' <> alertname") == [(1,)]
     assert await rows(database, "select workflow from alerts where length(workflow) > 100") == [(huge[:800],)]
+    async with database.transaction() as tx:
+        for one in (
+            AlertFilter(alertname=huge),
+            AlertFilter(severity=huge),
+            AlertFilter(workflow=huge),
+            AlertFilter(namespace=huge),
+            AlertFilter(namespace=huge, workflow=huge),
+        ):
+            assert len((await alerts.page(tx, one)).items) == 1, one
+        about = IncidentFilter(namespace=huge, workflow=huge)
+        assert len((await incidents.page(tx, about)).items) == 1
+        counted = await stats(tx, StatsFilter(since=NOW - HOUR, until=NOW + HOUR, alertname=huge), now=NOW + HOUR)
+    assert counted.total.fired == 1
 
 
 async def test_what_postgres_refuses_takes_no_neighbour_with_it(database: Database, intake: Intake) -> None:
