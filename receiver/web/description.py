@@ -50,6 +50,14 @@ _REFUSALS: Final = {
 }
 
 
+_OF_ALL: Final = {
+    HTTPStatus.UNAUTHORIZED: "No token that is known here.",
+    HTTPStatus.FORBIDDEN: "The token's role may not do this.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Postgres does not answer now. Ask again, after `Retry-After`.",
+}
+"""What any question may be answered."""
+
+
 @get(["/schema", "/schema/openapi.json"], opt=needs(Role.VIEWER), include_in_schema=False)
 async def schema(description: NamedDependency[bytes]) -> Response[bytes]:
     """Answer with the document."""
@@ -67,7 +75,10 @@ def describe(routes: Sequence[ControllerRouterHandler], given: Mapping[str, Prov
     """
     app = Litestar(routes, dependencies=dict(given), openapi_config=_head(), logging_config=None)
     document = app.openapi_schema
-    document.paths = {**(document.paths or {}), WEBHOOK_PATH: _webhook()}
+    paths = document.paths or {}
+    for path, item in paths.items():
+        _word_refusals(item, _OF_ALL if path.startswith("/api/") else {})
+    document.paths = {**paths, WEBHOOK_PATH: _webhook()}
     return msgspec.json.encode(document.to_schema())
 
 
@@ -85,6 +96,16 @@ def _head() -> OpenAPIConfig:
         use_handler_docstrings=True,
         render_plugins=[JsonRenderPlugin()],
     )
+
+
+def _word_refusals(item: PathItem, of_all: Mapping[HTTPStatus, str]) -> None:
+    """Describe refusals as they are worded here; the framework describes those that it would word itself."""
+    for operation in filter(None, (item.get, item.post, item.put, item.patch, item.delete)):
+        answers = dict(operation.responses or {})
+        told = {status: answer.description or "" for status, answer in answers.items() if status >= "400"}
+        told |= {str(status.value): text for status, text in of_all.items()}
+        answers |= {status: _answer(text, PROBLEM_TYPE, _problem()) for status, text in told.items()}
+        operation.responses = dict(sorted(answers.items()))
 
 
 def _webhook() -> PathItem:

@@ -259,6 +259,26 @@ async def test_the_description_is_valid_and_names_every_path(site: Any) -> None:
     }
 
 
+async def test_the_description_words_refusals_as_the_answers_do(site: Any) -> None:
+    document = (await site.get("/schema")).json()
+    wrong = await site.get("/api/v1/alerts?limit=none")
+
+    refusals = {
+        (path, method, status): answer
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        for status, answer in operation["responses"].items()
+        if status >= "400"
+    }
+
+    assert ("/api/v1/alerts", "get", str(wrong.status_code)) in refusals
+    assert ("/api/v1/alerts", "get", "401") in refusals
+    assert ("/healthz", "get", "401") not in refusals
+    assert {media for answer in refusals.values() for media in answer["content"]} == {wrong.headers["content-type"]}
+    wanted = document["paths"]["/api/v1/alerts"]["get"]["responses"]["400"]["content"][wrong.headers["content-type"]]
+    assert set(wanted["schema"]["required"]) <= wrong.json().keys()
+
+
 async def test_without_a_database_questions_are_503_and_may_be_asked_again(site_without_database: Any) -> None:
     answer = await site_without_database.get("/api/v1/alerts")
 
