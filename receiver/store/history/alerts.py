@@ -2,11 +2,12 @@
 
 Postgres guesses badly how many rows carry a label, and would now and then walk the whole time index for a rare one. So
 the shape of the work is not left to it. A filter that an index answers in order of time is one plain statement. For any
-other, a bounded number of the newest rows is looked at first, which is all that a frequent label needs. Where hardly
-any of them has the label, the index over the labels is asked for all that have it, up to a bounded number, which is all
-that a rare one needs. Else it answers in windows of time that grow backwards, until the page is full; the first is as
-long as the page should need, by how often the label was met. What no index can
-answer (a regular expression, a text) stops after a bounded number of rows and gives a cursor to go on from there.
+other, a bounded number of the newest rows is looked at first, which is all that a frequent label needs, and some more
+where the page should be full by then. Where hardly any of them has the label, the index over the labels is asked for
+all that have it, up to a bounded number, which is all that a rare one needs. Else it answers in windows of time that
+grow backwards, until the page is full; the first is as long as the page should need, by how often the label was met.
+What no index can answer (a regular expression, a text) stops after a bounded number of rows and gives a cursor to go on
+from there.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -37,7 +38,7 @@ _PROBE: Final = 1_000
 """Newest rows that are looked at before the index over the labels is asked: some 2 ms of work."""
 
 _WALK: Final = 20_000
-"""Rows that one page looks at where no index can answer."""
+"""Rows that one page looks at where no index can answer, or would take longer: some 10 ms of work."""
 
 _DENSE: Final = _PROBE // 50
 """So many hits among the probed rows are too many to be fetched by the index over the labels and searched further."""
@@ -147,6 +148,9 @@ class _Reading:
                 await shape(_SHAPE)
                 return await self._search(shape)
         rows, edge = await self._walk(_PROBE)
+        if edge is not None and len(rows) * _WALK >= (self.count - len(rows)) * _PROBE * _AMPLE:
+            more, edge = await self._walk(_WALK, met=len(rows), beyond=edge)
+            rows += more
         if edge is None:
             return rows, None
         async with _shaping(self.tx) as shape:
@@ -177,27 +181,36 @@ class _Reading:
         statement = select(OccurrenceRow).where(*all_of(self.conditions.ordered, _TABLE))
         return ORDER.cut(statement, Position(key=key, backwards=self.position.backwards))
 
-    async def _walk(self, reach: int) -> tuple[list[Row], Key | None]:
-        """Look at the next *reach* rows in order; the edge is None when the page is full or nothing lies beyond."""
-        walked = self._ordered(self.position.key)
+    async def _walk(self, reach: int, *, met: int = 0, beyond: Key | None = None) -> tuple[list[Row], Key | None]:
+        """Look at the next *reach* rows in order; the edge is None when the page is full or nothing lies beyond.
+
+        Args:
+            reach: How many rows are looked at.
+            met: Rows that the page has already.
+            beyond: The edge behind which they were met.
+        """
+        count = self.count - met
+        walked = self._ordered(beyond or self.position.key)
         # In place, not as parameters: a plan that does not see how few they are sorts the whole history.
         looked, skipped = (literal_column(str(number), Integer) for number in (reach, reach - 1))
         rows = walked.limit(looked).subquery("walked")
         wanted = all_of((*self.conditions.indexed, *self.conditions.residual), _WALKED)
-        hits: Select[Any] = select(literal_column("*")).select_from(rows).where(*wanted).order_by(*self._sorting())
-        edge = walked.with_only_columns(*ORDER.columns).offset(skipped).limit(1)
+        found: Select[Any] = select(literal_column("*")).select_from(rows).where(*wanted).order_by(*self._sorting())
+        hits = found.limit(count).cte("hits")
+        is_full = select(func.count() >= count).select_from(hits).scalar_subquery()
+        edge = walked.with_only_columns(*ORDER.columns).where(~is_full).offset(skipped).limit(1)
         # Both at once, and one row at least: of no hit, all but the edge is null.
         asked: Select[Any] = (
             select(literal_column("hits.*, edge.starts_at as edge_at, edge.id as edge_id"))
             .select_from(select(literal_column("1")).subquery("one"))
-            .outerjoin(hits.limit(self.count).subquery("hits"), true())
+            .outerjoin(hits, true())
             .outerjoin(edge.subquery("edge"), true())
             .order_by(*self._sorting(_HITS))
         )
-        found = list(await self.tx.execute(asked))
-        met = [row for row in found if row.id is not None]
-        last = found[0]
-        return met, None if len(met) >= self.count or last.edge_id is None else (last.edge_at, last.edge_id)
+        answer = list(await self.tx.execute(asked))
+        last = answer[0]
+        edge_key = None if last.edge_id is None else (last.edge_at, last.edge_id)
+        return [row for row in answer if row.id is not None], edge_key
 
     async def _hits(self, reach: int) -> int:
         walked = self._ordered(self.position.key).limit(reach).subquery("walked")
