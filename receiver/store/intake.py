@@ -37,7 +37,7 @@ _LIMIT: Final = timedelta(seconds=5)
 _LIMIT_PER_ALERT: Final = timedelta(milliseconds=1)
 """What each alert adds to it: ten times what it takes, so that the largest delivery is never taken for an outage."""
 _CROWDED_FOR: Final = timedelta(milliseconds=250)
-"""How long after a batch of several deliveries the door counts as crowded."""
+"""How long the door counts as crowded after several deliveries came at once, in one batch or in several."""
 _AT_ONCE: Final = 2
 """Batches under way. They wait for each other at the same incidents, so that more would gain nothing."""
 _TRIES: Final = 4
@@ -93,7 +93,7 @@ class Intake:
             if len(self._waiting) < under_way:
                 return
             batch = self._take(most=(len(self._waiting) + under_way + 1) // 2 if self.crowded else _BATCH)
-            if len(batch) > 1:
+            if len(batch) > 1 or self._waiting:
                 self._crowded_at = time.monotonic()
             writing = asyncio.create_task(self._answer(batch), name="intake")
             self._writing[writing] = batch

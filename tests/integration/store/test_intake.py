@@ -163,6 +163,25 @@ async def test_names_of_any_length_are_recorded_and_found_again(database: Databa
     assert counted.total.fired == 1
 
 
+@pytest.mark.parametrize("alerts", [1, 600], ids=["in one batch", "each a batch of its own"])
+async def test_deliveries_that_wait_for_each_other_crowd_the_door_and_a_lone_one_does_not(
+    intake: Intake, alerts: int
+) -> None:
+    def group() -> Delivery:
+        labels = {"alertname": "Slow", "namespace": "argo", "workflow_name": "etl"}
+        pods = ({"pod": secrets.token_hex(8)} for _ in range(alerts))
+        return parse(delivery(*(Firing(labels=labels | pod, annotations={}, starts_at=NOW) for pod in pods)), NOW)
+
+    async def crowded_after() -> bool:
+        await intake.record(group())
+        return intake.crowded
+
+    alone = await crowded_after()
+    together = await asyncio.gather(*(crowded_after() for _ in range(6)))
+
+    assert (alone, any(together)) == (False, True)
+
+
 async def test_what_postgres_refuses_takes_no_neighbour_with_it(database: Database, intake: Intake) -> None:
     async with database.transaction() as transaction:
         await transaction.execute(text("alter table alerts add check (alertname <> 'Refused')"))
