@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, or_, select, text, update
+from sqlalchemy import or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from receiver.model.errors import StoreError
@@ -31,7 +31,7 @@ async def decided(transaction: Transaction, alerts: Sequence[Occurrence]) -> set
     """List which playbooks decided about the present firing of alerts: pairs of alert id and playbook."""
     if not alerts:
         return set()
-    about = or_(*(and_(DecisionRow.alert_id == one.id, DecisionRow.firing == one.firings) for one in alerts))
+    about = tuple_(DecisionRow.alert_id, DecisionRow.firing).in_([(one.id, one.firings) for one in alerts])
     found = await transaction.execute(select(DecisionRow.alert_id, DecisionRow.playbook).where(about))
     return {(row.alert_id, row.playbook) for row in found}
 
