@@ -50,12 +50,15 @@ _REFUSALS: Final = {
 }
 
 
-_OF_ALL: Final = {
+OF_ALL: Final = {
     HTTPStatus.UNAUTHORIZED: "No token that is known here.",
     HTTPStatus.FORBIDDEN: "The token's role may not do this.",
     HTTPStatus.SERVICE_UNAVAILABLE: "Postgres does not answer now. Ask again, after `Retry-After`.",
 }
-"""What any question may be answered."""
+"""What any question may be answered, unless its own route says it in its own words."""
+
+UNUSABLE: Final = "A parameter or the body cannot be used; `detail` says which, and why."
+"""What a route answers with 400 that does not say it in its own words."""
 
 
 @get(["/schema", "/schema/openapi.json"], opt=needs(Role.VIEWER), include_in_schema=False)
@@ -77,7 +80,7 @@ def describe(routes: Sequence[ControllerRouterHandler], given: Mapping[str, Prov
     document = app.openapi_schema
     paths = document.paths or {}
     for path, item in paths.items():
-        _word_refusals(item, _OF_ALL if path.startswith("/api/") else {})
+        _word_refusals(item, OF_ALL if path.startswith("/api/") else {})
     document.paths = {**paths, WEBHOOK_PATH: _webhook()}
     return msgspec.json.encode(document.to_schema())
 
@@ -102,8 +105,10 @@ def _word_refusals(item: PathItem, of_all: Mapping[HTTPStatus, str]) -> None:
     """Describe refusals as they are worded here; the framework describes those that it would word itself."""
     for operation in filter(None, (item.get, item.post, item.put, item.patch, item.delete)):
         answers = dict(operation.responses or {})
-        told = {status: answer.description or "" for status, answer in answers.items() if status >= "400"}
-        told |= {str(status.value): text for status, text in of_all.items()}
+        told = {str(status.value): text for status, text in of_all.items()}
+        told |= {status: answer.description or "" for status, answer in answers.items() if status >= "400"}
+        if told.get("400") == HTTPStatus.BAD_REQUEST.description:
+            told["400"] = UNUSABLE
         answers |= {status: _answer(text, PROBLEM_TYPE, _problem()) for status, text in told.items()}
         operation.responses = dict(sorted(answers.items()))
 

@@ -11,13 +11,21 @@ from prometheus_client import CollectorRegistry
 
 from receiver.web.access import needed
 from receiver.web.app import make_app
+from receiver.web.description import OF_ALL, UNUSABLE
 from tests.handbook.prose import table
 
 _ABOUT = """\
 What `/schema` says, as OpenAPI 3.1, of the service that runs. JSON in and out; times are RFC 3339 in UTC; errors are
 `application/problem+json`. A caller gives a token as bearer, or as the password of HTTP basic. The roles are `ingest`,
 and `viewer`, `operator` and `admin`, of which each may do what the one before it may.
+
+Refusals have the members `type`, `title`, `status` and `detail`. Any route but those that are open may answer 401 (no
+token that is known), 403 (its role may not do this) and 503 (Postgres does not answer; ask again, after `Retry-After`),
+and one that takes parameters or a body 400. Only what else is answered, or says more, stands below.
 """
+
+_COMMON = {*OF_ALL.values(), UNUSABLE}
+"""What the head of the page says of all."""
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -86,10 +94,10 @@ def _answers(responses: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
         bodies = answer.get("content", {}).items()
         said = "; ".join(f"{_kind(body.get('schema') or {})} as `{media}`" for media, body in bodies)
         told = answer.get("description", "")
-        if told != HTTPStatus(int(status)).description:
-            yield f"`{status}`", said, told
-        elif int(status) < HTTPStatus.BAD_REQUEST:
-            yield f"`{status}`", said, ""
+        if int(status) < HTTPStatus.BAD_REQUEST:
+            yield f"`{status}`", said, "" if told == HTTPStatus(int(status)).description else told
+        elif told not in _COMMON:
+            yield f"`{status}`", "", told
 
 
 def _shape(name: str, schema: Mapping[str, Any]) -> list[str]:
