@@ -94,25 +94,32 @@ async def test_the_first_page_has_no_previous_and_the_last_no_next(database: Dat
     assert again.previous is None
 
 
-@pytest.mark.parametrize("few", [3, 4, 5, 500])
-@pytest.mark.parametrize("wanted", [{"team": "rare"}, {"team": "often"}, {"team": "nobody"}])
-async def test_rare_and_frequent_labels_are_both_found_whole(
-    database: Database, records: Any, wanted: dict[str, str], few: int, monkeypatch: pytest.MonkeyPatch
+def team_of(number: int) -> str:
+    return "rare" if number % 60 == 59 else "some" if number % 7 == 3 else "often"
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [{"_FEW": 3}, {"_FEW": 4}, {"_FEW": 5}, {"_FEW": 500}, {"_FEW": 3, "_WALK": 30}, {"_FEW": 500, "_WALK": 30}],
+)
+@pytest.mark.parametrize("team", ["rare", "some", "often", "nobody"])
+async def test_labels_are_found_whole_however_often_they_are_met(
+    database: Database, records: Any, team: str, bounds: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alerts, "_PROBE", 20)
-    monkeypatch.setattr(alerts, "_FEW", few)
+    for name, value in ({"_PROBE": 20} | bounds).items():
+        monkeypatch.setattr(alerts, name, value)
     rows = [
         records.alert_row(
             **numbered(
-                labels={"alertname": "A", "team": "rare" if number % 60 == 59 else "often"},
+                labels={"alertname": "A", "team": team_of(number)},
                 starts_at=NOW - timedelta(days=3 * number),
             )
         )
         for number in range(240)
     ]
     await records.bulk(OccurrenceRow, rows)
-    expected = [row["fingerprint"] for row in rows if row["labels"]["team"] == wanted["team"]]
-    matchers = (Matcher.parse(f"team={wanted['team']}"),)
+    expected = [row["fingerprint"] for row in rows if row["labels"]["team"] == team]
+    matchers = (Matcher.parse(f"team={team}"),)
 
     ids, last = await walk_forward(database, AlertFilter(labels=matchers), limit=3)
     back = await walk_back(database, AlertFilter(labels=matchers), 3, last)
