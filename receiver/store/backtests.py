@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from receiver.model.backtest import Backtest, Past, PastAlert, Recollection
 from receiver.model.history import Relation
-from receiver.model.incident import sought
+from receiver.model.incident import clipped
 from receiver.model.matcher import Matcher, Operator, all_match
 from receiver.model.remediation import PROOFS, Check, Mode, Outcome
 from receiver.model.request import Request
@@ -40,7 +40,7 @@ async def past(transaction: Transaction, matchers: Sequence[Matcher], since: dat
             OccurrenceRow.first_seen_at >= since,
             OccurrenceRow.first_seen_at < until,
             OccurrenceRow.labels.contains(equal),
-            *(OccurrenceRow.alertname == sought(name) for name in (equal.get("alertname"),) if name),
+            *(OccurrenceRow.alertname == clipped(name) for name in (equal.get("alertname"),) if name),
             OccurrenceRow.incident_id.is_not(None),
         )
         .order_by(OccurrenceRow.first_seen_at.desc(), OccurrenceRow.id.desc())

@@ -237,7 +237,7 @@ class _Reading:
     def _window(self, edge: Key, since: datetime, until: datetime) -> Select[Any]:
         within = and_(OccurrenceRow.starts_at >= since, OccurrenceRow.starts_at <= until)
         found = self._beyond(edge).where(within)
-        return found.order_by(*ORDER.sorting(backwards=self.position.backwards))
+        return found.order_by(*self._sorting(_TABLE))
 
     def _sorting(self, columns: Any = _WALKED) -> list[ColumnElement[Any]]:
         return ORDER.sorting(backwards=self.position.backwards, columns=(columns.starts_at, columns.id))
