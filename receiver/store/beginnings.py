@@ -7,7 +7,7 @@ locked the incidents, and writes nothing where it is not. Both ways come to the 
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -72,6 +72,7 @@ async def begin(
     deliveries: Sequence[Delivery],
     tellings: Mapping[Key, Sequence[Telling]],
     memory: Memory,
+    turn: AbstractAsyncContextManager[None],
 ) -> list[Receipt] | None:
     """Record such a batch, and commit it.
 
@@ -80,6 +81,7 @@ async def begin(
         deliveries: The batch.
         tellings: What it says; sorted by key.
         memory: What is remembered; corrected where it was wrong.
+        turn: Held while Postgres works on it, and not while it is made ready.
 
     Returns:
         What became of each delivery; None where the batch is not of this kind after all, and nothing was written.
@@ -103,7 +105,8 @@ async def begin(
     ids: dict[str, int] = {}
     # Where another replica records one of them at this very moment, or this one did and its answer was lost.
     with suppress(psycopg.errors.UniqueViolation):
-        done = await connection.execute(statements()["begin_occurrences"], rows, prepare=True)
+        async with turn:
+            done = await connection.execute(statements()["begin_occurrences"], rows, prepare=True)
         ids = {key: number for key, number, _ in await done.fetchall()}
     if not ids:
         memory.quench(stories)

@@ -1,14 +1,15 @@
 """Group commit: deliveries that arrive together are kept together, each answered after its own commit.
 
-Two batches may be under way at once, each about half of the crowd: while the disk acknowledges one, Postgres works on
-the other, and whoever was answered posts again and is read. A lone delivery waits for nothing, and nobody ever waits
-for a timer.
+Two batches may be under way at once, each about half of the crowd, and take turns: while Postgres works on one, the
+other is made ready, and whoever was answered posts again and is read. Were both with Postgres at once they would come
+back at once, and ever after one half of the machine would wait for the other. A lone delivery waits for nothing.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Final
 
@@ -39,7 +40,10 @@ _LIMIT_PER_ALERT: Final = timedelta(milliseconds=1)
 _CROWDED_FOR: Final = timedelta(milliseconds=250)
 """How long the door counts as crowded after several deliveries came at once, in one batch or in several."""
 _AT_ONCE: Final = 2
-"""Batches under way. They wait for each other at the same incidents, so that more would gain nothing."""
+"""Batches under way: one with Postgres, one with this process."""
+_TURN: Final = timedelta(milliseconds=3)
+"""How long a batch of a storm waits for the other to come back from Postgres, where half of a crowd of 32 takes two. A
+slow disk, or an incident that somebody has locked, holds up nobody for longer."""
 _TRIES: Final = 4
 """How often a batch that lost a race against another replica is tried again."""
 
@@ -61,6 +65,7 @@ class Intake:
         self._waiting: deque[Waiting] = deque()
         self._crowded_at = -_CROWDED_FOR.total_seconds()
         self._writing: dict[asyncio.Task[None], Batch] = {}
+        self._with_postgres = asyncio.Lock()
 
     @property
     def crowded(self) -> bool:
@@ -165,10 +170,23 @@ class Intake:
             try:
                 if all_begin(deliveries, tellings, self._memory):
                     async with each_for_itself(connection):
-                        begun = await begin(connection, deliveries, tellings, self._memory)
+                        begun = await begin(connection, deliveries, tellings, self._memory, self._turn())
                     if begun is not None:
                         return begun
                 recording = Recording(connection, self._queue, self._names, self._memory)
                 return await recording.record(deliveries, tellings)
             except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as error:
                 raise Contended from error
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Have Postgres to oneself, or, where whoever has it stays for long, not."""
+        mine = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_TURN.total_seconds()):
+                mine = await self._with_postgres.acquire()
+        try:
+            yield
+        finally:
+            if mine:
+                self._with_postgres.release()

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,9 @@ NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 NAMES = LabelNames(watchdogs=(Matcher.parse('alertname="Watchdog"'),))
 SEVERITIES = ("", "critical", "warning", "info", "odd", "curious")
 WRITTEN = ("deliveries", "alerts", "incidents", "timeline", "procrastinate_jobs")
+
+
+Turn = AbstractAsyncContextManager[None]
 
 
 class Ways:
@@ -263,6 +267,53 @@ async def test_what_changes_while_it_waits_for_the_incident_counts(
     if "severity" in change:
         assert (incident["severity"], incident["asked"]) == ("critical", True)
         assert [job["args"]["incident_id"] for job in jobs] == [incident["id"]] * 2
+
+
+async def test_batches_are_made_ready_beside_each_other_and_taken_to_postgres_one_after_the_other(
+    burning: Intake, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(way_in, "_TURN", timedelta(seconds=10))
+    under_way = with_postgres = 0
+    most = [0, 0]
+
+    async def watched(connection: Any, deliveries: Any, tellings: Any, memory: Any, turn: Turn) -> list[Receipt] | None:
+        nonlocal under_way
+        under_way += 1
+        most[0] = max(most[0], under_way)
+        receipts = await begin(connection, deliveries, tellings, memory, counting(turn))
+        under_way -= 1
+        return receipts
+
+    @asynccontextmanager
+    async def counting(turn: Turn) -> AsyncIterator[None]:
+        nonlocal with_postgres
+        async with turn:
+            with_postgres += 1
+            most[1] = max(most[1], with_postgres)
+            yield
+            with_postgres -= 1
+
+    monkeypatch.setattr(way_in, "begin", watched)
+    await asyncio.gather(*(burning.record(told(stuck(f"pod-{number}"))) for number in range(100)))
+
+    assert most == [2, 1]
+    assert await counted(database_url) == (101, 101, 1)
+
+
+async def test_a_batch_that_waits_for_its_incident_holds_up_no_other(
+    burning: Intake, ways: Ways, database_url: str
+) -> None:
+    await burning.record(told(stuck("another", workflow_name="another")))
+    async with await psycopg.AsyncConnection.connect(database_url) as holding:
+        await holding.execute("select from incidents where workflow = 'etl' for update")
+        held_up = asyncio.create_task(burning.record(told(stuck("second"))))
+        await waits_for_a_lock(holding)
+
+        await burning.record(told(stuck("one more", workflow_name="another")))
+
+        assert (ways.short, held_up.done()) == (1, False)
+    await held_up
+    assert ways.short == 2
 
 
 async def waits_for_a_lock(connection: psycopg.AsyncConnection[Any]) -> None:
