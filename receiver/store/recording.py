@@ -27,6 +27,7 @@ from receiver.store.telling import (
     Known,
     LaterTelling,
     Telling,
+    bodies,
     firings,
     first_telling,
     fold,
@@ -100,7 +101,8 @@ class Recording:
         keys = set() if heard else {one[0].incident_key for one in tellings.values()} - {""}
         ids: dict[UUID, int] = {}
         locked = []
-        for row in await self._ask("receive", rows=document(kept(deliveries)), keys=list(keys)):
+        raw = {"rows": document(kept(deliveries)), "bodies": bodies(deliveries)}
+        for row in await self._ask("receive", **raw, keys=list(keys)):
             if row.state is None:
                 ids[UUID(row.key)] = row.id
             else:

@@ -1,16 +1,21 @@
 -- The statements on the way in, by name. Rows go in as one JSON document, which is written and read by compiled code on
--- both sides: a thousand alerts cost as many statements as one, and little more of Python.
+-- both sides: a thousand alerts cost as many statements as one, and little more of Python. What was posted goes in beside
+-- it, all bodies in one, since neither arrays nor base64 come near that.
 
 -- receive: keep raw messages, save those whose key is there already, and lock the stories of the keys in their order.
 with kept as (
   insert into deliveries (received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, body)
-  select received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, decode(body, 'base64')
+  select
+    received_at, key, receiver, group_key, external_url, truncated_alerts, alerts,
+    substring(%(bodies)b::bytea from first for size)
   from rows from (
     json_to_recordset(%(rows)s::json) as (
       received_at timestamptz, key uuid, receiver text, group_key text, external_url text, truncated_alerts bigint,
-      alerts bigint, body text
+      alerts bigint, first integer, size integer
     )
-  ) with ordinality as d (received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, body, n)
+  ) with ordinality as d (
+    received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, first, size, n
+  )
   order by n
   on conflict (received_at, key) do nothing
   returning id, key
@@ -182,13 +187,17 @@ with told as materialized (
   )
 ), kept as (
   insert into deliveries (received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, body)
-  select received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, decode(body, 'base64')
+  select
+    received_at, key, receiver, group_key, external_url, truncated_alerts, alerts,
+    substring(%(bodies)b::bytea from first for size)
   from rows from (
     json_to_recordset(%(rows)s::json) as (
       received_at timestamptz, key uuid, receiver text, group_key text, external_url text, truncated_alerts bigint,
-      alerts bigint, body text
+      alerts bigint, first integer, size integer
     )
-  ) with ordinality as d (received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, body, n)
+  ) with ordinality as d (
+    received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, first, size, n
+  )
   cross join as_thought
   order by n
   returning id, key
@@ -197,7 +206,7 @@ with told as materialized (
   set
     firing = i.firing + b.begun, asked = true,
     severity = case
-      when b.severity = '' then i.severity
+      when b.severity in ('', i.severity) then i.severity
       when i.severity = '' then b.severity
       when coalesce(array_position(string_to_array(%(worst_first)s, ','), b.severity), 2147483647)
         < coalesce(array_position(string_to_array(%(worst_first)s, ','), i.severity), 2147483647) then b.severity

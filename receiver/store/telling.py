@@ -105,7 +105,7 @@ def known_from(rows: Iterable[Row]) -> dict[Key, Known]:
 
 
 class Kept(msgspec.Struct):
-    """One row of a raw message."""
+    """One row of a raw message, with the place of its body among all bodies, counted from 1."""
 
     received_at: datetime
     key: UUID
@@ -114,24 +114,36 @@ class Kept(msgspec.Struct):
     external_url: str
     truncated_alerts: int
     alerts: int
-    body: bytes
+    first: int
+    size: int
 
 
 def kept(deliveries: Iterable[Delivery]) -> list[Kept]:
-    """Make the rows of raw messages."""
-    return [
-        Kept(
-            one.received_at,
-            one.key,
-            one.receiver,
-            one.group_key,
-            one.external_url,
-            one.truncated_alerts,
-            len(one.alerts),
-            one.body,
+    """Make the rows of raw messages, whose bodies are handed over as `bodies` makes them."""
+    rows = []
+    first = 1
+    for one in deliveries:
+        size = len(one.body)
+        rows.append(
+            Kept(
+                one.received_at,
+                one.key,
+                one.receiver,
+                one.group_key,
+                one.external_url,
+                one.truncated_alerts,
+                len(one.alerts),
+                first,
+                size,
+            )
         )
-        for one in deliveries
-    ]
+        first += size
+    return rows
+
+
+def bodies(deliveries: Iterable[Delivery]) -> bytes:
+    """Put the bodies of raw messages together."""
+    return b"".join(one.body for one in deliveries)
 
 
 class Named(msgspec.Struct):
