@@ -63,6 +63,7 @@ class Intake:
         self._names = names
         self._memory = Memory()
         self._waiting: deque[Waiting] = deque()
+        self._gathering = False
         self._crowded_at = -_CROWDED_FOR.total_seconds()
         self._writing: dict[asyncio.Task[None], Batch] = {}
         self._with_postgres = asyncio.Lock()
@@ -83,16 +84,21 @@ class Intake:
             raise StoreCrowded(f"{_WAITING} deliveries wait to be written already")
         answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._waiting.append((delivery, answer))
-        self._begin()
+        if not self._gathering:
+            # Whoever comes in the same turn of the loop goes along, else the first of a crowd would go alone.
+            self._gathering = True
+            asyncio.get_running_loop().call_soon(self._begin)
         return await answer
 
     async def close(self) -> None:
         """Wait until everything that was handed in is answered."""
+        self._begin()
         while self._writing:
             await asyncio.wait(self._writing)
 
     def _begin(self) -> None:
         """Begin to write what waits: at once when nothing is being written, else when as much waits as is written."""
+        self._gathering = False
         while self._waiting and len(self._writing) < _AT_ONCE:
             under_way = sum(map(len, self._writing.values()))
             if len(self._waiting) < under_way:

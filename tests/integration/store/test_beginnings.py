@@ -273,6 +273,7 @@ async def test_batches_are_made_ready_beside_each_other_and_taken_to_postgres_on
     burning: Intake, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(way_in, "_TURN", timedelta(seconds=10))
+    monkeypatch.setattr(way_in, "_CROWDED_FOR", timedelta(seconds=10))
     under_way = with_postgres = 0
     most = [0, 0]
 
@@ -294,7 +295,8 @@ async def test_batches_are_made_ready_beside_each_other_and_taken_to_postgres_on
             with_postgres -= 1
 
     monkeypatch.setattr(way_in, "begin", watched)
-    await asyncio.gather(*(burning.record(told(stuck(f"pod-{number}"))) for number in range(100)))
+    for crowd in ("the first", "the second"):
+        await asyncio.gather(*(burning.record(told(stuck(f"pod-{number} of {crowd}"))) for number in range(50)))
 
     assert most == [2, 1]
     assert await counted(database_url) == (101, 101, 1)

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -180,6 +180,30 @@ async def test_deliveries_that_wait_for_each_other_crowd_the_door_and_a_lone_one
     together = await asyncio.gather(*(crowded_after() for _ in range(6)))
 
     assert (alone, any(together)) == (False, True)
+
+
+async def test_deliveries_that_come_at_once_are_one_batch(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+
+    async def watched(deliveries: Sequence[Delivery]) -> list[Receipt]:
+        sizes.append(len(deliveries))
+        return await Intake.commit(intake, deliveries)
+
+    monkeypatch.setattr(intake, "commit", watched)
+    await asyncio.gather(*(intake.record(told(alertname=f"Slow{number}")) for number in range(5)))
+
+    assert sizes == [5]
+
+
+async def test_closing_waits_for_what_was_just_handed_in(intake: Intake) -> None:
+    handed_in = asyncio.create_task(intake.record(told(alertname="Slow")))
+    await asyncio.sleep(0)
+
+    await intake.close()
+    await asyncio.sleep(0)
+
+    assert handed_in.done()
+    assert handed_in.result().new == 1
 
 
 async def test_what_postgres_refuses_takes_no_neighbour_with_it(database: Database, intake: Intake) -> None:
