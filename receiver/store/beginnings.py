@@ -22,7 +22,7 @@ from receiver.store.notes import note
 from receiver.store.rows import public_id
 from receiver.store.statements import document, statements
 from receiver.store.stories import LOOK_LEASE
-from receiver.store.telling import Named, Telling, bodies, described, kept
+from receiver.store.telling import Named, Telling, described, kept
 from receiver.store.tombstones import may_be_buried
 
 
@@ -92,8 +92,7 @@ async def begin(
     rows = {
         "told": document(told),
         "stories": document(list(stories.values())),
-        "rows": document(kept(deliveries)),
-        "bodies": bodies(deliveries),
+        **kept(deliveries),
         "burning": len(stories),
         "first": min(starts),
         "last": max(starts),

@@ -27,7 +27,6 @@ from receiver.store.telling import (
     Known,
     LaterTelling,
     Telling,
-    bodies,
     firings,
     first_telling,
     fold,
@@ -101,7 +100,7 @@ class Recording:
         keys = set() if heard else {one[0].incident_key for one in tellings.values()} - {""}
         ids: dict[UUID, int] = {}
         locked = []
-        raw = {"rows": document(kept(deliveries)), "bodies": bodies(deliveries)}
+        raw = kept(deliveries)
         for row in await self._ask("receive", **raw, keys=list(keys)):
             if row.state is None:
                 ids[UUID(row.key)] = row.id
@@ -114,7 +113,7 @@ class Recording:
             # What an earlier try has committed already, though its answer was lost, is not told again.
             fresh = [one for one in deliveries if one.key in ids]
             tellings = tellings_of(fresh, self._names)
-            known_ids = await self._ask("kept_deliveries", rows=document(kept(deliveries)))
+            known_ids = await self._ask("kept_deliveries", rows=raw["rows"])
             ids = {row.key: row.id for row in known_ids}
             heard = [key for key in tellings if self._memory.knows(key)]
         self._changes = [[] for _ in fresh]

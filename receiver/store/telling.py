@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from itertools import accumulate
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -12,6 +13,7 @@ from receiver.model.alert import Alert, AlertStatus, Asked, Change, Delivery, St
 from receiver.model.incident import LabelNames, Subject, clipped, incident_key
 from receiver.store.memory import Key
 from receiver.store.rows import Row
+from receiver.store.statements import document
 
 _BEGINNINGS: Final = frozenset({Change.FIRED, Change.REFIRED})
 
@@ -118,32 +120,25 @@ class Kept(msgspec.Struct):
     size: int
 
 
-def kept(deliveries: Iterable[Delivery]) -> list[Kept]:
-    """Make the rows of raw messages, whose bodies are handed over as `bodies` makes them."""
-    rows = []
-    first = 1
-    for one in deliveries:
-        size = len(one.body)
-        rows.append(
-            Kept(
-                one.received_at,
-                one.key,
-                one.receiver,
-                one.group_key,
-                one.external_url,
-                one.truncated_alerts,
-                len(one.alerts),
-                first,
-                size,
-            )
+def kept(deliveries: Sequence[Delivery]) -> dict[str, Any]:
+    """Make the parameters of the statements that keep raw messages: their `rows`, and their `bodies` in one."""
+    bodies = [one.body for one in deliveries]
+    places = accumulate(map(len, bodies), initial=1)
+    rows = [
+        Kept(
+            one.received_at,
+            one.key,
+            one.receiver,
+            one.group_key,
+            one.external_url,
+            one.truncated_alerts,
+            len(one.alerts),
+            first,
+            len(one.body),
         )
-        first += size
-    return rows
-
-
-def bodies(deliveries: Iterable[Delivery]) -> bytes:
-    """Put the bodies of raw messages together."""
-    return b"".join(one.body for one in deliveries)
+        for one, first in zip(deliveries, places, strict=False)
+    ]
+    return {"rows": document(rows), "bodies": b"".join(bodies)}
 
 
 class Named(msgspec.Struct):
