@@ -141,7 +141,7 @@ class _Reading:
     async def rows(self) -> tuple[list[Row], Key | None]:
         """Read the rows, and where the search stopped if it stopped before the end."""
         if self.conditions.answered_in_order:
-            found = await self.tx.execute(self._ordered(self.position.key).limit(self.count))
+            found = await self.tx.execute(self._ordered(self.position.key).limit(_in_place(self.count)))
             return list(found), None
         if self.conditions.residual:
             async with _shaping(self.tx) as shape:
@@ -191,20 +191,19 @@ class _Reading:
         """
         count = self.count - met
         walked = self._ordered(beyond or self.position.key)
-        # In place, not as parameters: a plan that does not see how few they are sorts the whole history.
-        looked, skipped = (literal_column(str(number), Integer) for number in (reach, reach - 1))
-        rows = walked.limit(looked).subquery("walked")
+        rows = walked.limit(_in_place(reach)).subquery("walked")
         wanted = all_of((*self.conditions.indexed, *self.conditions.residual), _WALKED)
         found: Select[Any] = select(literal_column("*")).select_from(rows).where(*wanted).order_by(*self._sorting())
         hits = found.limit(count).cte("hits")
         is_full = select(func.count() >= count).select_from(hits).scalar_subquery()
-        edge = walked.with_only_columns(*ORDER.columns).where(~is_full).offset(skipped).limit(1)
-        # Both at once, and one row at least: of no hit, all but the edge is null.
+        edge = walked.with_only_columns(*ORDER.columns).where(~is_full).offset(_in_place(reach - 1)).limit(_in_place(1))
+        # Both at once, and one row at least: of no hit, all but the edge is null. The edge comes before the hits, else
+        # it would be looked for again for each of them.
         asked: Select[Any] = (
             select(literal_column("hits.*, edge.starts_at as edge_at, edge.id as edge_id"))
             .select_from(select(literal_column("1")).subquery("one"))
-            .outerjoin(hits, true())
             .outerjoin(edge.subquery("edge"), true())
+            .outerjoin(hits, true())
             .order_by(*self._sorting(_HITS))
         )
         answer = list(await self.tx.execute(asked))
@@ -246,6 +245,15 @@ class _Reading:
         conditions = self.conditions
         every = all_of((*conditions.ordered, *conditions.indexed, *conditions.residual), _TABLE)
         return select(OccurrenceRow).where(*every, ORDER.beyond(edge, backwards=self.position.backwards))
+
+
+def _in_place(number: int) -> ColumnElement[int]:
+    """Put a number of rows into a statement, where every plan of it sees how few they are.
+
+    Where one of them is a parameter, a plan that is kept is made for a tenth of the history: it sorts that, or Postgres
+    sees what it costs and plans the statement anew each time, which can take longer than to answer it.
+    """
+    return literal_column(str(number), Integer)
 
 
 def _reach_for(missing: int, rows: Sequence[Row], edge: Key) -> timedelta:

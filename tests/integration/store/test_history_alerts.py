@@ -274,3 +274,19 @@ async def test_a_rare_label_is_asked_of_the_index_over_labels(database: Database
 
     assert "labels_idx" in plan
     assert "Seq Scan on alerts" not in plan
+
+
+@pytest.mark.parametrize("wanted", [AlertFilter(), AlertFilter(status=AlertStatus.FIRING)], ids=["newest", "firing"])
+async def test_what_is_asked_again_and_again_is_planned_once(
+    database: Database, records: Any, wanted: AlertFilter
+) -> None:
+    await records.bulk(OccurrenceRow, [records.alert_row(**numbered(status="firing")) for _ in range(500)])
+
+    async with database.transaction() as tx:
+        await tx.execute(text("analyze alerts"))
+        for _ in range(30):
+            await alerts.page(tx, wanted)
+        prepared = text("select custom_plans from pg_prepared_statements where statement ~ 'ORDER BY alerts.starts_at'")
+        plans = (await tx.execute(prepared)).scalars().all()
+
+    assert list(plans) == [0]
