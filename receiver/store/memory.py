@@ -5,6 +5,7 @@ What is not true any more is found out by the statement that relied on it, which
 never used is a gap.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
@@ -28,8 +29,8 @@ class Memory:
     """The memory of one process; none of it is needed."""
 
     def __init__(self) -> None:
-        self._known: dict[Key, None] = {}
-        self._burning: dict[str, None] = {}
+        self._known: OrderedDict[Key, None] = OrderedDict()
+        self._burning: OrderedDict[str, None] = OrderedDict()
         self._numbers: list[int] = []
 
     def knows(self, key: Key) -> bool:
@@ -66,7 +67,9 @@ class Memory:
         return taken
 
 
-def _put(memory: dict[Any, None], keys: Iterable[Any], most: int) -> None:
-    memory.update(dict.fromkeys(keys))
+def _put(memory: OrderedDict[Any, None], keys: Iterable[Any], most: int) -> None:
+    for key in keys:
+        memory[key] = None
     while len(memory) > most:
-        del memory[next(iter(memory))]
+        # A plain dict would look for its first key behind all that were taken out of it: up to 90 microseconds for each.
+        memory.popitem(last=False)
