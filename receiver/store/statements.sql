@@ -185,6 +185,11 @@ with told as materialized (
       limit 1
     ) known
   )
+), ready as materialized (
+  select o.*, b.id as incident_id
+  from told o join burning b on b.story = o.story
+  where (select so from as_thought)
+  order by o.fingerprint, o.starts_at
 ), kept as (
   insert into deliveries (received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, body)
   select
@@ -198,7 +203,7 @@ with told as materialized (
   ) with ordinality as d (
     received_at, key, receiver, group_key, external_url, truncated_alerts, alerts, first, size, n
   )
-  cross join as_thought
+  where (select so from as_thought)
   order by n
   returning id, key
 ), counted as (
@@ -213,13 +218,12 @@ with told as materialized (
       else i.severity
     end,
     look_at = case when i.asked then least(i.look_at, b.look_at) else b.look_at end
-  from burning b cross join as_thought
-  where i.id = b.id
+  from burning b
+  where i.id = b.id and (select so from as_thought)
 ), written as (
   insert into timeline (at, kind, text, incident_id, alert_id, detail)
-  select o.at, %(kind)s, o.text, b.id, o.alert_id, jsonb_build_object('receiver', o.receiver)
-  from told o join burning b on b.story = o.story cross join as_thought
-  order by o.id
+  select at, %(kind)s, text, incident_id, alert_id, jsonb_build_object('receiver', receiver)
+  from ready
 ), begun as (
   insert into alerts (
     id, fingerprint, starts_at, starts_at_text, status, inferred, ends_at, alertname, severity, cluster, namespace,
@@ -227,11 +231,9 @@ with told as materialized (
     resolved_seen_at, deliveries, firings, incident_id
   )
   select
-    o.id, o.fingerprint, o.starts_at, o.starts_at_text, 'firing', false, null, o.alertname, o.severity, o.cluster,
-    o.namespace, o.workflow, o.agent, o.labels, o.annotations, o.generator_url, o.group_key, o.receiver, o.at, o.at,
-    null, 1, 1, b.id
-  from told o join burning b on b.story = o.story cross join as_thought
-  order by o.fingerprint, o.starts_at
+    id, fingerprint, starts_at, starts_at_text, 'firing', false, null, alertname, severity, cluster, namespace,
+    workflow, agent, labels, annotations, generator_url, group_key, receiver, at, at, null, 1, 1, incident_id
+  from ready
 ), asked as (
   select
     procrastinate_defer_jobs_v1(
@@ -240,8 +242,8 @@ with told as materialized (
         ::procrastinate_job_to_defer_v1
       )
     )
-  from burning b cross join as_thought
-  where not b.asked
+  from burning b
+  where not b.asked and (select so from as_thought)
   having count(*) > 0
 )
 select
