@@ -19,8 +19,8 @@ from receiver.settings import Settings
 Application = Callable[..., Awaitable[None]]
 
 _COLLECT_AFTER: Final = 2_000
-"""Objects made and not ended between two looks of the garbage collector, each of which stops everything: for about 1 ms,
-where 20,000 took 10. Python's default is 700."""
+"""Objects made and not ended between two looks of the garbage collector, each of which stops everything: for about
+1 ms, where 20,000 took 10. Python's default is 700."""
 _GRACE: Final = timedelta(seconds=15)
 """How long requests and jobs under way are given to end."""
 

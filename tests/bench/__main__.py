@@ -67,10 +67,10 @@ def history(urls: dict[int, str], rounds: int) -> dict[str, float]:
     table = Table(title=f"First pages of 50, ms at {small:,} and {large:,} occurrences")
     for column in ("", "p50", "p99", "p50", "p99", "p50 ratio", "p99 / p50 of a primary-key read"):
         table.add_column(column, justify="left" if not column else "right")
-    key = _percentile(found[large]["primary key"], 50)
+    key = stand.percentile(found[large]["primary key"], 50)
     figures: dict[str, float] = {}
     for name in found[small]:
-        at = {size: (_percentile(found[size][name], 50), _percentile(found[size][name], 99)) for size in sizes}
+        at = {size: tuple(stand.percentile(found[size][name], percent) for percent in (50, 99)) for size in sizes}
         ratio, tail = at[large][0] / at[small][0], at[large][1] / key
         figures |= {f"{name}: p50 ratio": ratio, f"{name}: p99 over key": tail}
         table.add_row(
@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go")
     parser.add_argument("--seconds", type=float, default=5.0, help="of one measurement")
     parser.add_argument("--sizes", type=int, nargs=2, default=[1_000_000, 10_000_000])
-    parser.add_argument("--rounds", type=int, default=100, help="how often each question is asked")
+    parser.add_argument("--rounds", type=int, default=300, help="how often each question is asked")
     options = parser.parse_args()
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="receiver-bench-") as name, stand.postgres() as server:
@@ -235,10 +235,6 @@ def main() -> None:
 
 def _milliseconds(found: dict[str, float], name: str) -> list[str]:
     return [f"{found[f'{name} {percent}'] * 1000:.1f}" for percent in ("p50", "p99")]
-
-
-def _percentile(values: list[float], percent: int) -> float:
-    return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]
 
 
 if __name__ == "__main__":

@@ -53,10 +53,10 @@ async def _measure(url: str, folder: Path) -> dict[str, float]:
         took = [await _once(session, door, slack, number) for number in range(WARMING + DELIVERIES)]
     answers, messages = zip(*took[WARMING:], strict=True)
     return {
-        "answer p50": _percentile(answers, 50),
-        "answer p99": _percentile(answers, 99),
-        "message p50": _percentile(messages, 50),
-        "message p99": _percentile(messages, 99),
+        "answer p50": stand.percentile(answers, 50),
+        "answer p99": stand.percentile(answers, 99),
+        "message p50": stand.percentile(messages, 50),
+        "message p99": stand.percentile(messages, 99),
     }
 
 
@@ -93,7 +93,3 @@ async def _once(session: aiohttp.ClientSession, door: str, slack: SlackStandIn, 
             wanted += 1
             await slack.faults.until_seen(wanted, path=_POST)
     return answered, time.perf_counter() - began
-
-
-def _percentile(values: tuple[float, ...], percent: int) -> float:
-    return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]

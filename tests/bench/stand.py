@@ -8,7 +8,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,11 @@ class Server:
     def memory(self) -> int:
         """Bytes that it holds."""
         return int(self.process.memory_info().rss)
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """Give the smallest value that so many per cent of them do not exceed."""
+    return sorted(values)[-(-len(values) * percent // 100) - 1]
 
 
 def free_port() -> int:

@@ -93,7 +93,7 @@ async def _measure(url: str, folder: Path) -> dict[str, float]:
     events = [span for _, spans in took for span in spans[0::2]]
     pages = [span for _, spans in took for span in spans[1::2]]
     figures = {
-        f"{name} p{percent}": _percentile(values, percent)
+        f"{name} p{percent}": stand.percentile(values, percent)
         for name, values in (("answer", answers), ("event", events), ("page", pages))
         for percent in (50, 99)
     }
@@ -125,7 +125,3 @@ async def _once(
         await answer.read()
     answered = time.perf_counter()
     return answered - began, [await stream.heard_at() - answered for stream in streams]
-
-
-def _percentile(values: list[float], percent: int) -> float:
-    return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]
