@@ -165,7 +165,8 @@ class _Reading:
         if edge is None:
             return rows, None
         if await self._hits(_PROBE) >= _DENSE:
-            return await self._walk(_WALK)
+            more, edge = await self._walk(_WALK, met=len(rows), beyond=edge)
+            return rows + more, edge
         await shape(_BY_INDEX)
         return rows + await self._by_index(rows, edge), None
 

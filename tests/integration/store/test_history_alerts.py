@@ -129,6 +129,36 @@ async def test_labels_are_found_whole_however_often_they_are_met(
     assert ids == back == [one.id for one in page.items]
 
 
+@pytest.mark.parametrize("team", ["rare", "some", "often", "nobody"])
+async def test_words_are_found_among_labels_however_often_those_are_met(
+    database: Database, records: Any, team: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"_PROBE": 20, "_WALK": 40, "_DENSE": 5}.items():
+        monkeypatch.setattr(alerts, name, value)
+    rows = [
+        records.alert_row(
+            **numbered(
+                labels={"alertname": "A", "team": team_of(number)},
+                annotations={"summary": "disk is full" if number % 3 else "all is well"},
+                starts_at=NOW - timedelta(days=3 * number),
+            )
+        )
+        for number in range(240)
+    ]
+    await records.bulk(OccurrenceRow, rows)
+    wanted = AlertFilter(labels=(Matcher.parse(f"team={team}"),), q="full disk")
+    expected = [row["fingerprint"] for number, row in enumerate(rows) if row["labels"]["team"] == team and number % 3]
+
+    ids, last = await walk_forward(database, wanted, limit=3)
+    back = await walk_back(database, wanted, 3, last)
+    whole, _ = await walk_forward(database, wanted, limit=500)
+
+    async with database.transaction() as tx:
+        found = [await alerts.get(tx, one) for one in ids]
+    assert [one.fingerprint for one in found if one] == expected
+    assert ids == back == whole
+
+
 async def test_a_search_that_no_index_answers_stops_early_and_goes_on_from_there(
     database: Database, records: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
