@@ -38,7 +38,8 @@ _PROBE: Final = 1_000
 """Newest rows that are looked at before the index over the labels is asked: some 2 ms of work."""
 
 _WALK: Final = 20_000
-"""Rows that one page looks at where no index can answer, or would take longer: some 10 ms of work."""
+"""Rows that one page looks at where no index can answer, or would take longer: some 10 ms of work for a label, and
+up to 0.2 s for words that none of them has."""
 
 _DENSE: Final = _PROBE // 50
 """So many hits among the probed rows are too many to be fetched by the index over the labels and searched further."""
