@@ -150,8 +150,7 @@ class _Reading:
                 return await self._search(shape)
         rows, edge = await self._walk(_PROBE)
         if edge is not None and len(rows) * _WALK >= (self.count - len(rows)) * _PROBE * _AMPLE:
-            more, edge = await self._walk(_WALK, met=len(rows), beyond=edge)
-            rows += more
+            rows, edge = await self._walk_on(rows, edge)
         if edge is None:
             return rows, None
         async with _shaping(self.tx) as shape:
@@ -166,8 +165,7 @@ class _Reading:
         if edge is None:
             return rows, None
         if await self._hits(_PROBE) >= _DENSE:
-            more, edge = await self._walk(_WALK, met=len(rows), beyond=edge)
-            return rows + more, edge
+            return await self._walk_on(rows, edge)
         await shape(_BY_INDEX)
         return rows + await self._by_index(rows, edge), None
 
@@ -212,6 +210,11 @@ class _Reading:
         last = answer[0]
         edge_key = None if last.edge_id is None else (last.edge_at, last.edge_id)
         return [row for row in answer if row.id is not None], edge_key
+
+    async def _walk_on(self, met: list[Row], edge: Key) -> tuple[list[Row], Key | None]:
+        """Look further beyond an edge; after the rows that were met, and with the edge where this look stopped."""
+        rows, further = await self._walk(_WALK, met=len(met), beyond=edge)
+        return met + rows, further
 
     async def _hits(self, reach: int) -> int:
         walked = self._ordered(self.position.key).limit(reach).subquery("walked")
