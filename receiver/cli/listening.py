@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import uvicorn
 from msgspec.structs import replace
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from receiver.cli.at_once import AtOnceProtocol
 from receiver.model.errors import SettingsError
 from receiver.settings import Settings
 
@@ -49,7 +49,11 @@ def take_port(host: str, port: int) -> socket.socket:
 
 @asynccontextmanager
 async def serving(
-    app: Application, listener: socket.socket, let_go: Callable[[], Awaitable[None]] | None = None
+    app: Application,
+    listener: socket.socket,
+    let_go: Callable[[], Awaitable[None]] | None = None,
+    *,
+    protocol: type[asyncio.Protocol] = HttpToolsProtocol,
 ) -> AsyncIterator[None]:
     """Answer requests while the block lasts.
 
@@ -57,10 +61,11 @@ async def serving(
         app: An application of ASGI 3.
         listener: Its port.
         let_go: Called when it begins to end, to end what would hold its connections open.
+        protocol: Reads requests and hands them to the application.
     """
     config = uvicorn.Config(
         app,
-        http=AtOnceProtocol,
+        http=protocol,
         log_config=None,
         access_log=False,
         proxy_headers=False,

@@ -10,12 +10,13 @@ from typing import Any, Final
 
 import structlog
 import typer
-from litestar.types import ASGIApp
+from litestar import Litestar
 from prometheus_client import CollectorRegistry
 
 from receiver.cli.cluster import make_fleet
 from receiver.cli.entrance import Entrance, open_entrance
 from receiver.cli.figures import show_work
+from receiver.cli.hatch import hatch
 from receiver.cli.listening import background, listening, serving, take_port, until_asked_to_stop
 from receiver.cli.provider import people_of
 from receiver.cli.s3 import make_bucket, open_cold, open_s3
@@ -43,7 +44,7 @@ from receiver.upkeep.retention import keep_retention
 from receiver.upkeep.rollup import keep_counted
 from receiver.web.app import make_app
 from receiver.web.aside import make_aside
-from receiver.web.bypass import with_short_way
+from receiver.web.description import WEBHOOK_PATH
 from receiver.web.feed import Feed
 from receiver.web.health import SPOOL, Check, Condition, State
 from receiver.web.people import People
@@ -122,7 +123,9 @@ async def running(settings: Settings, *, say: Callable[[str], None] = say_on_con
         pressing = await stack.enter_async_context(socket_of(settings, rooms, labour))
         people = await stack.enter_async_context(people_of(settings))
         checks = {**_checks(rooms, labour, cold, reloading), **pressing}
-        app = _app(settings, rooms, entrance, feed, cold=cold, people=people, checks=checks)
+        access = _access(settings)
+        door = _door(settings, rooms, entrance, access)
+        app = _app(settings, rooms, entrance, feed, access=access, door=door, cold=cold, people=people, checks=checks)
         drain = entrance.drain
         await stack.enter_async_context(background("drain", lambda: labour.keep_going("drain", drain.step)))
         await stack.enter_async_context(background("worker", _behind_the_door(settings, url, rooms, labour, reloading)))
@@ -138,7 +141,8 @@ async def running(settings: Settings, *, say: Callable[[str], None] = say_on_con
         if fleet is not None:
             entrance.registry.register(FleetFigures(fleet.followed, rooms.now))
             await stack.enter_async_context(background("fleet", lambda: labour.keep_going("fleet", fleet.follow)))
-        await stack.enter_async_context(serving(app, listener, feed.end))
+        protocol = hatch(door, WEBHOOK_PATH)
+        await stack.enter_async_context(serving(app, listener, feed.end, protocol=protocol))
         yield f"http://{settings.server.host}:{listener.getsockname()[1]}"
 
 
@@ -148,18 +152,8 @@ def _fleet(settings: Settings, rooms: Rooms) -> Fleet | None:
     return make_fleet(settings, rooms.cluster) if within and rooms.cluster is not None else None
 
 
-def _app(
-    settings: Settings,
-    rooms: Rooms,
-    entrance: Entrance,
-    feed: Feed,
-    *,
-    cold: Cold | None,
-    people: People | None,
-    checks: Mapping[str, Check],
-) -> ASGIApp:
-    access = _access(settings)
-    door = Door(
+def _door(settings: Settings, rooms: Rooms, entrance: Entrance, access: Access) -> Door:
+    return Door(
         access=access,
         body_limit=settings.server.body_limit,
         record=entrance.reception.record,
@@ -168,7 +162,20 @@ def _app(
         now=rooms.now,
     )
 
-    app = make_app(
+
+def _app(
+    settings: Settings,
+    rooms: Rooms,
+    entrance: Entrance,
+    feed: Feed,
+    *,
+    access: Access,
+    door: Door,
+    cold: Cold | None,
+    people: People | None,
+    checks: Mapping[str, Check],
+) -> Litestar:
+    return make_app(
         database=rooms.database,
         access=access,
         door=door,
@@ -183,7 +190,6 @@ def _app(
         public_url=settings.server.public_url,
         checks={SPOOL: entrance.look, **checks},
     )
-    return with_short_way(app, door)
 
 
 def _access(settings: Settings) -> Access:

@@ -1,13 +1,12 @@
 """`POST /api/v1/webhooks/alertmanager`: read a delivery, have it kept, answer.
 
-A bare ASGI callable, mounted by the web; nothing between the socket and it costs time. The answers are chosen for what
-Alertmanager does with them (0.25 to 0.34): it tries again within the flush only after 5xx, so whatever may succeed
-later is 503; it follows a redirect as a GET without a body and takes its 200 for success, so there never is one; it
-takes 429 for final, so there never is one either.
+A bare ASGI callable, mounted by the web for whatever comes; a server that has read a delivery hands it over as it is.
+The answers are chosen for what Alertmanager does with them (0.25 to 0.34): it tries again within the flush only after
+5xx, so whatever may succeed later is 503; it follows a redirect as a GET without a body and takes its 200 for success,
+so there never is one; it takes 429 for final, so there never is one either.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from time import perf_counter
@@ -18,7 +17,7 @@ import structlog
 
 from receiver.model.alert import Delivery, Receipt, Spooled
 from receiver.model.errors import DeliveryError, StoreError, StoreUnavailable
-from receiver.webhook.access import CHALLENGE, Access, Headers, Refusal, Role
+from receiver.webhook.access import CHALLENGE, Access, Refusal, Role
 from receiver.webhook.message import parse
 from receiver.webhook.metrics import DoorMetrics
 from receiver.webhook.problem import PROBLEM_TYPE, problem
@@ -41,8 +40,9 @@ yet."""
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sender is told."""
+
     status: HTTPStatus
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -83,20 +83,54 @@ class Door:
         if scope["type"] != "http":
             return
         began = perf_counter()
-        status: HTTPStatus | None = HTTPStatus.INTERNAL_SERVER_ERROR
-        try:
-            answer = await self._answer(scope, receive)
-            status = answer.status if answer else None
-            if answer:
-                await _say(answer, send)
-        finally:
-            self._metrics.answered(status, timedelta(seconds=perf_counter() - began))
-
-    async def _answer(self, scope: Scope, receive: Receive) -> _Answer | None:
-        """Find the answer; None where the sender hung up, so that nobody waits for one."""
         body = self._refuse(scope) or await self._read(receive)
-        if not isinstance(body, bytes):
-            return body
+        if body is None:
+            self.gone(began)
+            return
+        if isinstance(body, bytes):
+            answer = await self.take(body, began)
+        else:
+            answer = body
+            self._count(answer.status, began)
+        headers = [
+            (b"content-type", answer.media_type.encode()),
+            (b"content-length", str(len(answer.body)).encode()),
+            *answer.headers,
+        ]
+        await send({"type": "http.response.start", "status": int(answer.status), "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    def admits(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Answer whether what is posted with these headers may be read, all of it, and taken.
+
+        Args:
+            headers: Names in lower case.
+        """
+        return b"content-length" in dict(headers) and self._refused(headers) is None
+
+    async def take(self, body: bytes, began: float) -> Answer:
+        """Have a body kept that was admitted.
+
+        Args:
+            body: All of it.
+            began: When its request began, by `perf_counter`.
+        """
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        try:
+            answer = await self._kept(body)
+            status = answer.status
+            return answer
+        finally:
+            self._count(status, began)
+
+    def gone(self, began: float) -> None:
+        """Count a sender who hung up before the body was read."""
+        self._count(None, began)
+
+    def _count(self, status: HTTPStatus | None, began: float) -> None:
+        self._metrics.answered(status, timedelta(seconds=perf_counter() - began))
+
+    async def _kept(self, body: bytes) -> Answer:
         try:
             return await self._deliver(body, self._now())
         except StoreUnavailable as error:
@@ -110,7 +144,7 @@ class Door:
             _log.error("delivery_not_kept", reason=str(error))
             return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the delivery could not be kept at all; see the log")
 
-    async def _deliver(self, body: bytes, received_at: datetime) -> _Answer:
+    async def _deliver(self, body: bytes, received_at: datetime) -> Answer:
         try:
             delivery = parse(body, received_at)
         except DeliveryError as error:
@@ -127,19 +161,21 @@ class Door:
             )
         if isinstance(kept, Receipt):
             self._metrics.recorded(kept)
-        return _Answer(status=HTTPStatus.OK, body=_thanks(kept), media_type="application/json")
+        return Answer(status=HTTPStatus.OK, body=_thanks(kept), media_type="application/json")
 
-    async def _put_aside(self, body: bytes, error: DeliveryError, received_at: datetime, *, say: str) -> _Answer:
+    async def _put_aside(self, body: bytes, error: DeliveryError, received_at: datetime, *, say: str) -> Answer:
         """Keep what cannot be recorded as a dead letter, which nobody needs to send again."""
         letter = _named(await self._keep(body, error, received_at))
         _log.warning("delivery_put_aside", place=error.place, reason=error.reason, **letter)
         return _problem(HTTPStatus.BAD_REQUEST, say, place=error.place, **letter)
 
-    def _refuse(self, scope: Scope) -> _Answer | None:
+    def _refuse(self, scope: Scope) -> Answer | None:
         """Refuse what can be refused before the body is read."""
-        headers: Headers = tuple(scope["headers"])
         if scope["method"] != "POST":
             return _problem(HTTPStatus.METHOD_NOT_ALLOWED, "deliveries are posted", (b"allow", b"POST"))
+        return self._refused(tuple(scope["headers"]))
+
+    def _refused(self, headers: Sequence[tuple[bytes, bytes]]) -> Answer | None:
         admitted = self._access.admit(headers, Role.INGEST)
         if isinstance(admitted, Refusal):
             return _refusal(admitted)
@@ -152,7 +188,7 @@ class Door:
         length = given.get(b"content-length", b"").strip()
         return self._too_large() if length.isdigit() and _exceeds(length, self._body_limit) else None
 
-    async def _read(self, receive: Receive) -> bytes | _Answer | None:
+    async def _read(self, receive: Receive) -> bytes | Answer | None:
         """Read the body; a refusal once it is longer than it may be, None where the sender hung up."""
         parts: list[bytes] = []
         size = 0
@@ -168,7 +204,7 @@ class Door:
             if not event.get("more_body", False):
                 return b"".join(parts)
 
-    def _too_large(self) -> _Answer:
+    def _too_large(self) -> Answer:
         return _problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"a delivery has at most {self._body_limit} bytes: raise server.body_limit here, or set max_alerts there",
@@ -181,14 +217,14 @@ def _exceeds(length: bytes, limit: int) -> bool:
     return len(digits) > len(str(limit)) or int(digits or b"0") > limit
 
 
-def _refusal(refusal: Refusal) -> _Answer:
+def _refusal(refusal: Refusal) -> Answer:
     if refusal.status is HTTPStatus.UNAUTHORIZED:
         return _problem(refusal.status, refusal.reason, (b"www-authenticate", CHALLENGE.encode()))
     return _problem(refusal.status, refusal.reason)
 
 
-def _problem(status: HTTPStatus, detail: str, *headers: tuple[bytes, bytes], **more: object) -> _Answer:
-    return _Answer(status=status, body=problem(status, detail, **more), headers=headers)
+def _problem(status: HTTPStatus, detail: str, *headers: tuple[bytes, bytes], **more: object) -> Answer:
+    return Answer(status=status, body=problem(status, detail, **more), headers=headers)
 
 
 def _named(letter: int | Spooled) -> dict[str, object]:
@@ -203,13 +239,3 @@ def _thanks(kept: Receipt | Spooled) -> bytes:
         return msgspec.json.encode({"webhook_id": str(kept.key), "spooled": True})
     alerts = {"new": kept.new, "updated": kept.updated, "repeated": kept.repeated, "resolved": kept.resolved}
     return msgspec.json.encode({"webhook_id": kept.webhook_id, "alerts": alerts})
-
-
-async def _say(answer: _Answer, send: Send) -> None:
-    headers = [
-        (b"content-type", answer.media_type.encode()),
-        (b"content-length", str(len(answer.body)).encode()),
-        *answer.headers,
-    ]
-    await send({"type": "http.response.start", "status": int(answer.status), "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
