@@ -50,8 +50,7 @@ def newest_revision() -> str:
 
 def is_behind(revision: str) -> bool:
     """Answer whether a database is older than this version of the code wants; a revision it never heard of is newer."""
-    known = {found.revision for found in ScriptDirectory.from_config(_config()).walk_revisions()}
-    return revision in known and revision != newest_revision()
+    return revision in _known() and revision != newest_revision()
 
 
 async def revision_of(tx: Transaction) -> str | None:
@@ -62,6 +61,8 @@ async def revision_of(tx: Transaction) -> str | None:
 
 def migrate_blocking(url: str) -> str:
     """Bring the database to the newest schema; safe to run from several processes at once.
+
+    A schema that a newer version has made stays as it is: this one may be the last of the previous ones to start.
 
     Args:
         url: A libpq connection string or URL.
@@ -80,11 +81,13 @@ def migrate_blocking(url: str) -> str:
     )
     with translated(), engine.connect() as connection:
         connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
+        revision = _revision(connection)
         connection.commit()
         try:
-            config = _config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            if revision in {"", *_known()}:
+                config = _config()
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
             keep_ahead(connection, datetime.now(UTC))
             connection.commit()
             return _revision(connection)
@@ -92,6 +95,11 @@ def migrate_blocking(url: str) -> str:
             connection.rollback()
             connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": _LOCK})
             connection.commit()
+
+
+def _known() -> set[str]:
+    """Name all revisions that this version of the code has heard of."""
+    return {found.revision for found in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 def _revision(connection: Connection) -> str:

@@ -31,6 +31,13 @@ async def test_migrating_again_changes_nothing(database_url: str) -> None:
     assert await migrate(database_url) == newest_revision()
 
 
+async def test_what_a_newer_version_has_migrated_is_left_alone(database: Database, database_url: str) -> None:
+    async with database.transaction() as transaction:
+        await transaction.execute(text("update alembic_version set version_num = '9999'"))
+
+    assert await migrate(database_url) == "9999"
+
+
 def test_the_queue_has_the_schema_of_the_installed_release() -> None:
     frozen = Path("migrations/sql/procrastinate-3.10.0.sql").read_text(encoding="utf-8")
 
