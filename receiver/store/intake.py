@@ -70,7 +70,11 @@ class Intake:
 
     @property
     def crowded(self) -> bool:
-        """Whether several deliveries came at once a moment ago, and more are to be expected."""
+        """Whether deliveries wait to be written, or several came at once a moment ago and more are to be expected."""
+        return bool(self._waiting) or self._came_together
+
+    @property
+    def _came_together(self) -> bool:
         return time.monotonic() - self._crowded_at < _CROWDED_FOR.total_seconds()
 
     async def record(self, delivery: Delivery) -> Receipt:
@@ -103,7 +107,7 @@ class Intake:
             under_way = sum(map(len, self._writing.values()))
             if len(self._waiting) < under_way:
                 return
-            batch = self._take(most=(len(self._waiting) + under_way + 1) // 2 if self.crowded else _BATCH)
+            batch = self._take(most=(len(self._waiting) + under_way + 1) // 2 if self._came_together else _BATCH)
             if len(batch) > 1 or self._waiting:
                 self._crowded_at = time.monotonic()
             writing = asyncio.create_task(self._answer(batch), name="intake")

@@ -182,6 +182,30 @@ async def test_deliveries_that_wait_for_each_other_crowd_the_door_and_a_lone_one
     assert (alone, any(together)) == (False, True)
 
 
+async def test_the_door_is_crowded_for_as_long_as_deliveries_wait_however_slow_postgres_is(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering = asyncio.Event()
+
+    async def held(deliveries: Sequence[Delivery]) -> list[Receipt]:
+        await answering.wait()
+        return await Intake.commit(intake, deliveries)
+
+    monkeypatch.setattr(intake, "commit", held)
+    monkeypatch.setattr("receiver.store.intake._CROWDED_FOR", timedelta(0))
+    first = asyncio.gather(*(intake.record(told(alertname=f"First{number}")) for number in range(4)))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    second = asyncio.gather(*(intake.record(told(alertname=f"Second{number}")) for number in range(3)))
+    await asyncio.sleep(0)
+
+    waiting = intake.crowded
+    answering.set()
+    await asyncio.gather(first, second)
+
+    assert (waiting, intake.crowded) == (True, False)
+
+
 async def test_deliveries_that_come_at_once_are_one_batch(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
 
