@@ -6,6 +6,7 @@ back at once, and ever after one half of the machine would wait for the other. A
 """
 
 import asyncio
+import random
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -44,8 +45,11 @@ _AT_ONCE: Final = 2
 _TURN: Final = timedelta(milliseconds=3)
 """How long a batch of a storm waits for the other to come back from Postgres, where half of a crowd of 32 takes two. A
 slow disk, or an incident that somebody has locked, holds up nobody for longer."""
-_TRIES: Final = 4
-"""How often a batch that lost a race against another replica is tried again."""
+_TRIES: Final = 6
+"""How often a batch is tried that loses races against others, of another replica or of this one."""
+_PAUSE: Final = timedelta(milliseconds=20)
+"""How long, at most, such a batch waits before its second try, and twice as long before each further one: two that lost
+against each other would meet again."""
 
 
 Waiting = tuple[Delivery, asyncio.Future[Receipt]]
@@ -166,12 +170,12 @@ class Intake:
             StoreError: Postgres refuses them.
         """
         limit += _LIMIT_PER_ALERT * sum(len(one.alerts) for one in deliveries)
-        for _ in range(_TRIES):
+        for tried in range(_TRIES):
             try:
                 with translated():
                     return await within(limit, self._transact(deliveries))
             except Contended:
-                continue
+                await asyncio.sleep(_PAUSE.total_seconds() * 2**tried * random.random())  # noqa: S311 - chance is no secret
         raise StoreCrowded("the same alerts were written by others at the same time, again and again")
 
     async def _transact(self, deliveries: Sequence[Delivery]) -> list[Receipt]:

@@ -355,8 +355,14 @@ def by_key(
 
 
 @pytest.mark.parametrize("seed", range(20 if LONG else 3))
-async def test_captured_deliveries_come_to_the_same_in_any_order(replicas: Replicas, seed: int) -> None:
+@pytest.mark.parametrize("batches", ["one of each replica", "several"])
+async def test_captured_deliveries_come_to_the_same_in_any_order(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch, batches: str, seed: int
+) -> None:
     """All are received within ten minutes, so whatever was resolved once is resolved in the end."""
+    if batches == "several":
+        # As in a crowd: halves of it, which begin the same incidents at the same moment.
+        monkeypatch.setattr(Intake, "_came_together", True)
     chance = random.Random(seed)  # noqa: S311 - a repeatable order
     bodies = [path.read_bytes() for path in sorted(CAPTURES.glob("*.json")) if "big1000" not in path.name]
     told = [parse(one, BEGIN + timedelta(seconds=number)) for number, one in enumerate(bodies)]
