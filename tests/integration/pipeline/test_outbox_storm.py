@@ -101,7 +101,7 @@ class Storm:
         self._listen()
         if self._beats % (MINUTE // BEAT // 2) == 0:
             gc.collect()
-            self.alive.append(sum(_is_ours(type(one).__module__) for one in gc.get_objects()))
+            self.alive.append(sum(_is_ours(str(type(one).__module__)) for one in gc.get_objects()))
         self._beats += 1
         self.house.clock.pass_by(BEAT)
 
