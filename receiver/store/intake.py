@@ -170,12 +170,14 @@ class Intake:
             StoreError: Postgres refuses them.
         """
         limit += _LIMIT_PER_ALERT * sum(len(one.alerts) for one in deliveries)
-        for tried in range(_TRIES):
+        for lost in range(_TRIES):
+            if lost:
+                await asyncio.sleep(_PAUSE.total_seconds() * 2 ** (lost - 1) * random.random())  # noqa: S311 - chance is no secret
             try:
                 with translated():
                     return await within(limit, self._transact(deliveries))
             except Contended:
-                await asyncio.sleep(_PAUSE.total_seconds() * 2**tried * random.random())  # noqa: S311 - chance is no secret
+                continue
         raise StoreCrowded("the same alerts were written by others at the same time, again and again")
 
     async def _transact(self, deliveries: Sequence[Delivery]) -> list[Receipt]:

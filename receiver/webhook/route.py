@@ -83,7 +83,7 @@ class Door:
         if scope["type"] != "http":
             return
         began = perf_counter()
-        body = self._refuse(scope) or await self._read(receive)
+        body = self._refuse(scope["method"], tuple(scope["headers"])) or await self._read(receive)
         if body is None:
             self.gone(began)
             return
@@ -106,7 +106,7 @@ class Door:
         Args:
             headers: Names in lower case.
         """
-        return b"content-length" in dict(headers) and self._refused(headers) is None
+        return b"content-length" in dict(headers) and self._refuse("POST", headers) is None
 
     async def take(self, body: bytes, began: float) -> Answer:
         """Have a body kept that was admitted.
@@ -169,13 +169,10 @@ class Door:
         _log.warning("delivery_put_aside", place=error.place, reason=error.reason, **letter)
         return _problem(HTTPStatus.BAD_REQUEST, say, place=error.place, **letter)
 
-    def _refuse(self, scope: Scope) -> Answer | None:
+    def _refuse(self, method: str, headers: Sequence[tuple[bytes, bytes]]) -> Answer | None:
         """Refuse what can be refused before the body is read."""
-        if scope["method"] != "POST":
+        if method != "POST":
             return _problem(HTTPStatus.METHOD_NOT_ALLOWED, "deliveries are posted", (b"allow", b"POST"))
-        return self._refused(tuple(scope["headers"]))
-
-    def _refused(self, headers: Sequence[tuple[bytes, bytes]]) -> Answer | None:
         admitted = self._access.admit(headers, Role.INGEST)
         if isinstance(admitted, Refusal):
             return _refusal(admitted)

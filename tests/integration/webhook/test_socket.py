@@ -4,11 +4,10 @@ import asyncio
 import json
 import logging
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -70,36 +69,42 @@ class House:
     async def keep(self, _body: bytes, _error: DeliveryError, _at: datetime) -> int:
         return 1
 
+    def counted(self, answer: str) -> float | None:
+        return self.registry.get_sample_value("receiver_deliveries_total", {"answer": answer})
+
     async def until_one_came(self) -> None:
-        async with asyncio.timeout(20):
-            while not self.deliveries:  # noqa: ASYNC110 - a list
-                await asyncio.sleep(0.01)
+        await until(lambda: self.deliveries)
 
-    async def until_counted(self, answer: str, count: int = 1) -> None:
-        async with asyncio.timeout(20):
-            while self.registry.get_sample_value("receiver_deliveries_total", {"answer": answer}) != count:  # noqa: ASYNC110 - a counter
-                await asyncio.sleep(0.01)
+    async def until_counted(self, answer: str) -> None:
+        await until(lambda: self.counted(answer) == 1)
 
 
-async def served(protocol: Any, house: House) -> AsyncIterator[House]:
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not true():  # noqa: ASYNC110 - what a test looks at rings no bell
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def served(*, hatched: bool) -> AsyncIterator[House]:
+    house = House()
     async with house.served:
         house.served.callback(house.listener.close)
+        protocol = hatch(house.door, "/") if hatched else HttpToolsProtocol
         await house.served.enter_async_context(serving(house, house.listener, protocol=protocol))
         yield house
 
 
 @pytest.fixture
 async def hatched() -> AsyncIterator[House]:
-    house = House()
-    async for one in served(hatch(house.door, "/"), house):
-        yield one
+    async with served(hatched=True) as house:
+        yield house
 
 
 @pytest.fixture(params=["hatched", "usual"])
 async def house(request: pytest.FixtureRequest) -> AsyncIterator[House]:
-    house = House()
-    async for one in served(hatch(house.door, "/") if request.param == "hatched" else HttpToolsProtocol, house):
-        yield one
+    async with served(hatched=request.param == "hatched") as house:
+        yield house
 
 
 async def status_of(reader: asyncio.StreamReader) -> tuple[int, dict[str, object]]:
@@ -224,7 +229,7 @@ async def test_what_was_not_foreseen_is_500_and_told_in_the_log(
     assert (status, after) == (500, 200)
     assert "secret" not in json.dumps(answer)
     assert [record.exc_info[1] for record in caplog.records if record.exc_info] == [failure]
-    assert hatched.registry.get_sample_value("receiver_deliveries_total", {"answer": "500"}) == 1
+    assert hatched.counted("500") == 1
 
 
 async def test_a_delivery_under_way_is_answered_before_the_end(house: House) -> None:
